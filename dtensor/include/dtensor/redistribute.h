@@ -1,0 +1,112 @@
+/* Changing how a tensor lies over its mesh, and moving it in and out. */
+#ifndef DTENSOR_REDISTRIBUTE_H_
+#define DTENSOR_REDISTRIBUTE_H_
+
+#include <stdint.h>
+
+#include "dtensor/mesh.h"
+#include "dtensor/placement.h"
+#include "dtensor/status.h"
+#include "dtensor/tensor.h"
+#include "dtensor/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All zero is the default. */
+typedef struct dtensor_redistribute_opts {
+  int64_t max_bytes; /* refuse with DTENSOR_EBUDGET, on every rank, if any rank would have to
+                        receive more bytes than this; 0: no limit */
+} dtensor_redistribute_opts;
+
+/* Change how x is laid out over its mesh; the global value does not change.
+ *
+ * Collective over the mesh of x.
+ *
+ *   x     any placements.
+ *   to    one placement per mesh dimension.
+ *   opts  NULL for defaults.
+ *   out   new tensor with storage of its own, owned by the caller.
+ *
+ * Cost: a direct exchange. Each rank receives the elements that it needs and does not hold, once:
+ *   S -> R  all-gather      (p-1)/p n       P -> S  reduce-scatter  (p-1)/p n
+ *   S -> S' all-to-all      (p-1)/p^2 n     P -> R  all-reduce      2 (p-1)/p n
+ *   R -> anything, S -> P   nothing
+ * bytes per rank for n bytes over a mesh dimension of p. Sums of Partial values are made in
+ * coordinate order, so results do not depend on timing. Memory: x, out, and the bytes in flight.
+ *
+ * Replicate to Partial leaves the value on coordinate 0 and the identity of the reduction
+ * elsewhere, so it is exact for integers too; Shard to Partial leaves every value where it is.
+ *
+ * Errors: DTENSOR_EPLACEMENT  `to` does not fit the shape or the mesh
+ *         DTENSOR_EDTYPE      `to` has a reduction that the dtype does not have
+ *         DTENSOR_EBUDGET     see opts
+ *         DTENSOR_ENOMEM      on any rank: every rank returns it
+ *
+ * Source: PyTorch DTensor.redistribute(); the exchange of index boxes: Kabic, Pintarelli,
+ * Kozhevnikov, VandeVondele, "COSTA: communication-optimal shuffle and transpose algorithm", 2021.
+ */
+dtensor_status dtensor_redistribute(const dtensor *x, const dtensor_placement to[],
+                                    const dtensor_redistribute_opts *opts, dtensor **out);
+
+/* The same onto another mesh of the same communicator.
+ *
+ * Collective over that communicator: all of its ranks call, whether they are in one of the meshes,
+ * both or none. A rank outside of a mesh has a handle without a local part there. */
+dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
+                                       const dtensor_placement to[],
+                                       const dtensor_redistribute_opts *opts, dtensor **out);
+
+/* A redistribution on its way. */
+typedef struct dtensor_request dtensor_request;
+
+/* Start a redistribution. x is retained until the request ends, and its elements must not be
+ * changed before.
+ *
+ * Collective over the mesh of x, as are the test and wait that complete it; several requests may be
+ * in flight when all ranks begin them in the same order. Progress is made in dtensor_request_test()
+ * and _wait() of any of the thread's requests.
+ *
+ * Errors: as dtensor_redistribute(); what is found later is returned by test or wait. */
+dtensor_status dtensor_redistribute_begin(const dtensor *x, const dtensor_placement to[],
+                                          const dtensor_redistribute_opts *opts,
+                                          dtensor_request **request);
+
+/* Make progress; *done becomes 1 when wait would not block. Safe to call again after that. */
+dtensor_status dtensor_request_test(dtensor_request *request, int *done);
+
+/* Complete the request, free it and give its result. *request becomes NULL, *out NULL on error. */
+dtensor_status dtensor_request_wait(dtensor_request **request, dtensor **out);
+
+/* Make a tensor of a global array.
+ *
+ * Collective over the mesh.
+ *
+ *   global  row-major, `shape`; read on mesh rank `src` only (others may pass NULL), or on every
+ * rank if src is -1: then each rank copies its part and nothing is communicated. src     row-major
+ * place in the mesh, or -1.
+ *
+ * Each rank receives what it owns and no more; no other rank than src ever holds a full copy unless
+ * p asks for one. Replicas are made by a scatter and an all-gather.
+ *
+ * Errors: DTENSOR_EINVAL  src is out of range, or global is NULL where it is read
+ *         and those of dtensor_empty(); DTENSOR_ENOMEM on any rank: every rank returns it
+ *
+ * Source: PyTorch distribute_tensor(). */
+dtensor_status dtensor_distribute_tensor(dtensor_mesh *mesh, dtensor_dtype dtype, int ndim,
+                                         const int64_t shape[], const void *global, int src,
+                                         const dtensor_placement p[], dtensor **out);
+
+/* Gather the whole tensor, row-major, into the caller's array on every rank of the mesh; Partial
+ * values are reduced. Ranks outside of the mesh get DTENSOR_EMESH without taking part.
+ *
+ * Collective over the mesh of x.
+ *
+ * Source: PyTorch DTensor.full_tensor(). */
+dtensor_status dtensor_full_tensor(const dtensor *x, void *global);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
