@@ -29,6 +29,7 @@ typedef struct dtensor_sim dtensor_sim;
 dtensor_status dtensor_sim_run(int ranks, dtensor_status (*body)(dtensor_sim *rank, void *ctx),
                                void *ctx);
 
+/* This rank, from 0, and how many there are. Local. */
 int dtensor_sim_rank(const dtensor_sim *rank);
 int dtensor_sim_size(const dtensor_sim *rank);
 

@@ -122,8 +122,9 @@ dtensor_status dtensor_from_local(dtensor_mesh *mesh, dtensor_dtype dtype,
  * Errors: DTENSOR_EMESH  this rank is not a member of the mesh */
 dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view);
 
+/* Of the global tensor, the same on every rank. Local. */
 int dtensor_ndim(const dtensor *x);
-int64_t dtensor_size(const dtensor *x, int dim); /* global; dim -1: all elements */
+int64_t dtensor_size(const dtensor *x, int dim); /* dim -1: all elements */
 dtensor_dtype dtensor_dtype_of(const dtensor *x);
 dtensor_mesh *dtensor_mesh_of(const dtensor *x); /* not retained for the caller */
 

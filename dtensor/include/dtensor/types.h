@@ -34,6 +34,7 @@ size_t dtensor_dtype_size(dtensor_dtype dtype);
 /* "f64"; "?" for a value that is no dtype. Local. */
 const char *dtensor_dtype_name(dtensor_dtype dtype);
 
+/* Which fields of a scalar count. */
 typedef enum dtensor_scalar_kind {
   DTENSOR_SCALAR_REAL = 1,
   DTENSOR_SCALAR_COMPLEX,
@@ -49,6 +50,7 @@ typedef struct dtensor_scalar {
   int64_t integer; /* INT */
 } dtensor_scalar;
 
+/* The scalars value, re + i im, and value. Local. */
 dtensor_scalar dtensor_real(double value);
 dtensor_scalar dtensor_complex(double re, double im);
 dtensor_scalar dtensor_int(int64_t value);

@@ -1,0 +1,18 @@
+/* Tensor storage and workspace: aligned to 64 bytes, counted, and kept warm.
+ *
+ * A fresh page costs more to touch than to copy, so freed large buffers stay in a bounded cache and
+ * are handed out again. Handles and small tables use malloc: they are not counted. */
+#ifndef DTENSOR_BASE_ALLOC_H_
+#define DTENSOR_BASE_ALLOC_H_
+
+#include <stddef.h>
+
+/* NULL if there is no memory. Zero bytes give a valid pointer. */
+void *dti_alloc(size_t bytes);
+void dti_free(void *memory); /* accepts NULL */
+
+/* For tests: the next `after` calls of dti_alloc on this thread succeed and the one after that
+ * fails, once. Negative: none fails. */
+void dti_alloc_fail_after(int after);
+
+#endif
