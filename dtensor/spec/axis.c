@@ -1,0 +1,103 @@
+#include "dtensor/spec/axis.h"
+
+#include "dtensor/spec/split.h"
+
+dti_axis dti_axis_of(const dti_layout *layout, int dim) {
+  dti_axis axis = {.size = layout->shape[dim]};
+  for (int i = 0; i < layout->mesh_ndim; i++) {
+    const int m = layout->order[i];
+    if (!dti_placement_is_shard(layout->p[m]) || layout->p[m].dim != dim) continue;
+    axis.mesh_dim[axis.levels] = m;
+    axis.parts[axis.levels] = layout->mesh[m];
+    axis.p[axis.levels] = layout->p[m];
+    axis.levels++;
+  }
+  return axis;
+}
+
+static dti_split split_at(const dti_axis *axis, int level, int64_t n) {
+  return dti_split_of(axis->p[level], n, axis->parts[level]);
+}
+
+int64_t dti_axis_length(const dti_axis *axis, const int64_t coord[]) {
+  int64_t n = axis->size;
+  for (int level = 0; level < axis->levels; level++) {
+    const dti_split split = split_at(axis, level, n);
+    n = dti_split_length(&split, coord[axis->mesh_dim[level]]);
+  }
+  return n;
+}
+
+int64_t dti_axis_global(const dti_axis *axis, const int64_t coord[], int64_t local, int64_t *run) {
+  dti_split splits[DTENSOR_MAX_NDIM];
+  int64_t n = axis->size;
+  for (int level = 0; level < axis->levels; level++) {
+    splits[level] = split_at(axis, level, n);
+    n = dti_split_length(&splits[level], coord[axis->mesh_dim[level]]);
+  }
+  int64_t index = local, together = n - local;
+  for (int level = axis->levels - 1; level >= 0; level--) {
+    int64_t here;
+    index = dti_split_position(&splits[level], coord[axis->mesh_dim[level]], index, &here);
+    if (here < together) together = here;
+  }
+  if (run) *run = together;
+  return index;
+}
+
+int64_t dti_axis_offset(const dti_axis *axis, const int64_t coord[]) {
+  return dti_axis_global(axis, coord, 0, NULL);
+}
+
+int64_t dti_axis_owner(const dti_axis *axis, int64_t index, int64_t coord[], int64_t *run) {
+  int64_t n = axis->size, position = index, together = n - index;
+  for (int level = 0; level < axis->levels; level++) {
+    dti_split split = split_at(axis, level, n);
+    int64_t *owner = &coord[axis->mesh_dim[level]], here;
+    position = dti_split_owner(&split, position, owner, &here);
+    n = dti_split_length(&split, *owner);
+    if (here < together) together = here;
+  }
+  if (run) *run = together;
+  return position;
+}
+
+typedef struct walk {
+  const dti_axis *axis;
+  const int64_t *fixed;
+  dti_piece_visitor visit;
+  void *ctx;
+  int64_t coord[DTENSOR_MAX_NDIM];
+} walk;
+
+/* Walks the positions [begin, end) of the n that the levels above left to walk->coord; they are the
+ * global indices from `global` on. */
+static dtensor_status walk_level(walk *w, int level, int64_t n, int64_t begin, int64_t end,
+                                 int64_t global) {
+  if (level == w->axis->levels) {
+    const dti_piece piece = {
+        .begin = global, .length = end - begin, .local = begin, .coord = w->coord};
+    return w->visit(&piece, w->ctx);
+  }
+  const int m = w->axis->mesh_dim[level];
+  const int64_t only = w->fixed ? w->fixed[m] : -1;
+  dti_split split = split_at(w->axis, level, n);
+  for (int64_t at = begin, run; at < end; at += run) {
+    if (only >= 0) at = dti_split_next(&split, only, at);
+    if (at >= end) break;
+    const int64_t local = dti_split_owner(&split, at, &w->coord[m], &run);
+    if (run > end - at) run = end - at;
+    const dtensor_status status = walk_level(w, level + 1, dti_split_length(&split, w->coord[m]),
+                                             local, local + run, global + (at - begin));
+    if (status != DTENSOR_OK) return status;
+  }
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_axis_walk(const dti_axis *axis, int64_t begin, int64_t end,
+                             const int64_t fixed[], dti_piece_visitor visit, void *ctx) {
+  if (begin >= end) return DTENSOR_OK;
+  walk w = {.axis = axis, .fixed = fixed, .visit = visit, .ctx = ctx};
+  for (int m = 0; m < DTENSOR_MAX_NDIM; m++) w.coord[m] = -1;
+  return walk_level(&w, 0, axis->size, begin, end, begin);
+}

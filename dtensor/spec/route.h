@@ -1,0 +1,39 @@
+/* The steps that take a tensor from one layout to another. A route follows from the two layouts
+ * alone, so every rank makes the same one without communication. */
+#ifndef DTENSOR_SPEC_ROUTE_H_
+#define DTENSOR_SPEC_ROUTE_H_
+
+#include "dtensor/spec/layout.h"
+
+typedef enum dti_step_kind {
+  DTI_STEP_EXCHANGE, /* a direct exchange (exchange.h) into `to` */
+  DTI_STEP_GATHER    /* reduce mesh dimension `mesh_dim` of a few bytes: all-gather, then add up in
+                        order; log p messages deep where an exchange would send p^2 */
+} dti_step_kind;
+
+typedef struct dti_step {
+  dti_step_kind kind;
+  int mesh_dim;
+  dti_layout to;
+} dti_step;
+
+typedef struct dti_route {
+  int steps;
+  dti_step step[DTENSOR_MAX_NDIM];
+} dti_route;
+
+/* At most this many bytes of a global tensor count as a few. */
+#define DTI_FEW_BYTES 512
+
+/* One exchange moves every element once from where it is to where it must be. Two cases do better
+ * in two: a value that is reduced (or lies on one rank alone) and then wanted by several ranks is
+ * first reduced (scattered) in pieces, one rank each, and the pieces are gathered: 2 (p-1)/p n
+ * bytes per rank instead of (p-1) n. The intermediate layout refines the target's: its extra splits
+ * come after the target's own, so that the second exchange only gathers.
+ *
+ * Source: Chan, Heimlich, Purkayastha, van de Geijn, "Collective communication: theory, practice,
+ * and experience", 2007. */
+void dti_route_make(const dti_layout *from, const dti_layout *to, int same_mesh, size_t element,
+                    dti_route *route);
+
+#endif
