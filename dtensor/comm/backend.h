@@ -1,0 +1,73 @@
+/* Inside of a communicator: what all backends share, and the table of what each one brings. */
+#ifndef DTENSOR_COMM_BACKEND_H_
+#define DTENSOR_COMM_BACKEND_H_
+
+#include "dtensor/base/refcount.h"
+#include "dtensor/comm/comm.h"
+
+typedef struct dti_backend {
+  /* The end of all communication: frees what lies under the handle. Called once. */
+  void (*close)(dti_comm *comm);
+  /* Frees the memory of a closed handle. */
+  void (*destroy)(dti_comm *comm);
+  /* A communicator of the listed ranks of parent, where this one becomes `rank`. */
+  dtensor_status (*group)(dti_comm *parent, int n, const int ranks[], int rank, dti_comm **group);
+  MPI_Comm (*mpi)(const dti_comm *comm);
+  dtensor_status (*node_size)(dti_comm *comm, int *size);
+
+  /* An empty batch; the caller fills in its head. */
+  dtensor_status (*batch_create)(dti_comm *comm, int64_t operations, const size_t bytes[],
+                                 dti_batch **batch);
+  /* Start the operation that has this index. */
+  dtensor_status (*send)(dti_batch *batch, int64_t index, const void *data, size_t bytes, int peer,
+                         int tag);
+  dtensor_status (*recv)(dti_batch *batch, int64_t index, void *data, size_t bytes, int peer,
+                         int tag);
+  dtensor_status (*allreduce)(dti_batch *batch, int64_t index, int64_t values[], int n,
+                              dti_comm_op op);
+  dtensor_status (*allgather)(dti_batch *batch, int64_t index, const void *in, size_t bytes,
+                              void *out);
+  /* Progress; done may be NULL. */
+  dtensor_status (*test)(dti_batch *batch, int64_t done[], int64_t *n);
+  /* Let time pass until a test may find something; `round` as in dti_comm_relax(). */
+  void (*idle)(dti_batch *batch, int64_t round);
+  /* Gives up what is in flight and frees the batch. */
+  void (*batch_destroy)(dti_batch *batch);
+} dti_backend;
+
+struct dti_comm {
+  dti_refcount refs;
+  const dti_backend *backend;
+  int rank, size;
+  int tag, tag_limit; /* the last one given out, and the largest allowed */
+  int node_size;      /* 0: nobody has asked yet */
+  int closed;
+  /* Room for one control collective: ranks can agree that there is no memory without needing any.
+   */
+  dti_batch *control;
+  int *ranks;              /* of a group: its ranks in the parent */
+  dti_comm *groups, *next; /* made from this one, each with a reference; the next of the parent's */
+};
+
+struct dti_batch {
+  dti_comm *comm;
+  int64_t room, started, open;
+  dtensor_status failed; /* what the first failure was; nothing is started or awaited after it */
+};
+
+/* Fill in the shared part of a new handle, with one reference. On failure nothing is held. */
+dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int rank, int size);
+
+/* Close a communicator and the groups made from it. Handles stay valid, calls fail from now on. */
+void dti_comm_close(dti_comm *comm);
+
+/* DTENSOR_EMPI if it was closed. */
+dtensor_status dti_comm_check_open(const dti_comm *comm);
+
+/* As dti_batch_create() and dti_batch_destroy(), without a reference to comm and without waiting.
+ */
+dtensor_status dti_batch_make(dti_comm *comm, int64_t operations, const size_t bytes[],
+                              dti_batch **batch);
+void dti_batch_discard(dti_batch **batch);
+
+#endif

@@ -1,0 +1,121 @@
+#include "dtensor/comm/comm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/comm/backend.h"
+
+int dti_comm_rank(const dti_comm *comm) { return comm->rank; }
+
+int dti_comm_size(const dti_comm *comm) { return comm->size; }
+
+MPI_Comm dti_comm_mpi(const dti_comm *comm) {
+  return comm->closed ? MPI_COMM_NULL : comm->backend->mpi(comm);
+}
+
+dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int rank, int size) {
+  dti_refcount_init(&comm->refs);
+  comm->backend = backend;
+  comm->rank = rank;
+  comm->size = size;
+  comm->tag_limit = 32767; /* what every MPI allows */
+  return dti_batch_make(comm, 1, NULL, &comm->control);
+}
+
+dti_comm *dti_comm_retain(dti_comm *comm) {
+  dti_refcount_retain(&comm->refs);
+  return comm;
+}
+
+void dti_comm_release(dti_comm **comm) {
+  dti_comm *last = *comm;
+  *comm = NULL;
+  if (!last || !dti_refcount_release(&last->refs)) return;
+  /* Whoever made it held a reference until it was closed, so there is nothing left to end. */
+  dti_batch_discard(&last->control);
+  free(last->ranks);
+  last->backend->destroy(last);
+}
+
+void dti_comm_close(dti_comm *comm) {
+  if (comm->closed) return;
+  comm->closed = 1;
+  while (comm->groups) {
+    dti_comm *group = comm->groups;
+    comm->groups = group->next;
+    dti_comm_close(group);
+    dti_comm_release(&group);
+  }
+  comm->backend->close(comm);
+}
+
+dtensor_status dti_comm_check_open(const dti_comm *comm) {
+  DTI_CHECK(!comm->closed, DTENSOR_EMPI, "its communicator was freed");
+  return DTENSOR_OK;
+}
+
+/* This rank's place in a list of ranks, or -1. */
+static int place_of(int rank, int n, const int ranks[]) {
+  for (int i = 0; i < n; i++)
+    if (ranks[i] == rank) return i;
+  return -1;
+}
+
+static int is_everyone_in_order(const dti_comm *comm, int n, const int ranks[]) {
+  for (int i = 0; i < n; i++)
+    if (ranks[i] != i) return 0;
+  return n == comm->size;
+}
+
+static dti_comm *find_group(const dti_comm *parent, int n, const int ranks[]) {
+  for (dti_comm *group = parent->groups; group; group = group->next)
+    if (group->size == n && memcmp(group->ranks, ranks, (size_t)n * sizeof *ranks) == 0)
+      return group;
+  return NULL;
+}
+
+dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_comm **comm) {
+  *comm = NULL;
+  DTI_TRY(dti_comm_check_open(parent));
+  for (int i = 0; i < n; i++)
+    DTI_CHECK(ranks[i] >= 0 && ranks[i] < parent->size, DTENSOR_EINVAL,
+              "rank %d is not one of the communicator's %d", ranks[i], parent->size);
+  const int place = place_of(parent->rank, n, ranks);
+  DTI_CHECK(place >= 0, DTENSOR_EINVAL, "rank %d is not in the group of %d ranks that it makes",
+            parent->rank, n);
+
+  if (is_everyone_in_order(parent, n, ranks)) {
+    *comm = dti_comm_retain(parent);
+    return DTENSOR_OK;
+  }
+  dti_comm *group = find_group(parent, n, ranks);
+  if (!group) {
+    int *copy = malloc((size_t)n * sizeof *copy);
+    DTI_CHECK(copy, DTENSOR_ENOMEM, "a group of %d ranks", n);
+    memcpy(copy, ranks, (size_t)n * sizeof *copy);
+    const dtensor_status status = parent->backend->group(parent, n, ranks, place, &group);
+    if (status != DTENSOR_OK) {
+      free(copy);
+      return status;
+    }
+    group->ranks = copy;
+    group->next = parent->groups;
+    parent->groups = group;
+  }
+  *comm = dti_comm_retain(group);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_comm_node_size(dti_comm *comm, int *size) {
+  *size = 0;
+  DTI_TRY(dti_comm_check_open(comm));
+  if (comm->node_size == 0) DTI_TRY(comm->backend->node_size(comm, &comm->node_size));
+  *size = comm->node_size;
+  return DTENSOR_OK;
+}
+
+int dti_comm_next_tag(dti_comm *comm) {
+  comm->tag = comm->tag < comm->tag_limit ? comm->tag + 1 : 1;
+  return comm->tag;
+}

@@ -1,0 +1,106 @@
+/* Communication: one interface, implemented on MPI (mpi_*.c) and on threads of one process
+ * (sim_*.c).
+ *
+ * A communicator is a list of ranks 0..size-1 with traffic of its own. All calls are made by the
+ * thread that runs the rank. Nothing here blocks inside of MPI: waits test, yield, and test again,
+ * so that more ranks than cores still make progress. */
+#ifndef DTENSOR_COMM_COMM_H_
+#define DTENSOR_COMM_COMM_H_
+
+#include <mpi.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dtensor/status.h"
+
+typedef struct dti_comm dti_comm;
+
+int dti_comm_rank(const dti_comm *comm);
+int dti_comm_size(const dti_comm *comm);
+
+/* One more user and one less: of the handle only. The MPI communicator under it lives until the
+ * user frees theirs or MPI is finalised; after that calls return DTENSOR_EMPI. Release never
+ * communicates. */
+dti_comm *dti_comm_retain(dti_comm *comm);
+void dti_comm_release(dti_comm **comm);
+
+/* The library's duplicate of the user's communicator, made on first use and cached on it as an
+ * attribute. Collective over user. The result is retained for the caller.
+ *
+ * Errors: DTENSOR_EMPI    MPI is not initialised or is finalised, is below MPI_THREAD_FUNNELED, or
+ *                         this is not the thread that initialised it; MPI failed
+ *         DTENSOR_EINVAL  MPI_COMM_NULL or an intercommunicator */
+dtensor_status dti_comm_from_mpi(MPI_Comm user, dti_comm **comm);
+dtensor_status dti_comm_from_fortran(MPI_Fint user, dti_comm **comm);
+
+/* The communicator of some ranks of `parent`, in the given order; cached in parent, so the second
+ * call with the same list is local. Collective over the listed ranks only; the others don't call.
+ * The result is retained for the caller. */
+dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_comm **comm);
+
+/* The MPI communicator under it; MPI_COMM_NULL for simulated ranks. */
+MPI_Comm dti_comm_mpi(const dti_comm *comm);
+
+/* Ranks of comm that share this rank's node, this one included. Collective on first use. */
+dtensor_status dti_comm_node_size(dti_comm *comm, int *size);
+
+/* A tag for one exchange: the same on all ranks, as they ask in the same order. */
+int dti_comm_next_tag(dti_comm *comm);
+
+/* ---- A batch: operations in flight together, completed together or one by one. ---- */
+
+typedef enum dti_comm_op { DTI_COMM_MIN, DTI_COMM_MAX, DTI_COMM_SUM } dti_comm_op;
+typedef struct dti_batch dti_batch;
+
+/* Room for `operations`, of which the messages have `bytes[i]` bytes each (0 for control
+ * operations): everything is allocated here, so that nothing can run out of memory later. bytes
+ * NULL: all small. */
+dtensor_status dti_batch_create(dti_comm *comm, int64_t operations, const size_t bytes[],
+                                dti_batch **batch);
+
+/* Start an operation. Buffers belong to the batch until it is done. Each has an index: 0, 1, 2, ...
+ * in the order of these calls. Messages between two ranks match in order of tag and posting; any
+ * length works, above the limit of MPI they are cut. A message to oneself is allowed. */
+dtensor_status dti_batch_send(dti_batch *batch, const void *data, size_t bytes, int peer, int tag);
+dtensor_status dti_batch_recv(dti_batch *batch, void *data, size_t bytes, int peer, int tag);
+
+/* Control collectives over the whole communicator; all ranks start them in the same order. values
+ * is replaced by the result; n <= 64. The all-gather takes `bytes` of every rank, in rank order. */
+dtensor_status dti_batch_allreduce(dti_batch *batch, int64_t values[], int n, dti_comm_op op);
+dtensor_status dti_batch_allgather(dti_batch *batch, const void *in, size_t bytes, void *out);
+
+/* Make progress without blocking. Writes the indices of operations that became complete in this
+ * call to done[] (room for `operations`), their number to *n, and how many are still open to *open.
+ */
+dtensor_status dti_batch_test(dti_batch *batch, int64_t done[], int64_t *n, int64_t *open);
+
+/* Complete all. */
+dtensor_status dti_batch_wait(dti_batch *batch);
+
+/* Free it. What is still in flight is completed first, unless communication has failed. */
+void dti_batch_destroy(dti_batch **batch);
+
+/* ---- Blocking control collectives ---- */
+
+dtensor_status dti_comm_allreduce(dti_comm *comm, int64_t values[], int n, dti_comm_op op);
+dtensor_status dti_comm_allgather(dti_comm *comm, const void *in, size_t bytes, void *out);
+
+/* Agree on an outcome: if any rank brings a failure, every rank returns one: the rank that failed
+ * its own, with its own message, the others the code of the lowest failing rank with a message that
+ * names it. The one collective that stands before every place where one rank's early return would
+ * hang the others. */
+dtensor_status dti_comm_agree(dti_comm *comm, dtensor_status mine);
+
+/* What dti_comm_agree does with a finished all-reduce (MIN of dti_agree_value(mine, rank)): for
+ * those that run it inside of a batch. */
+int64_t dti_agree_value(dtensor_status mine, int rank);
+dtensor_status dti_agree_verdict(dtensor_status mine, int64_t reduced);
+
+/* Let another thread or process run; `round` counts how often this wait has come by: spins first,
+ * then yields, then sleeps for microseconds. */
+void dti_comm_relax(int64_t round);
+
+/* For tests: the largest message that goes to MPI in one piece (0: the default, 2^30 bytes). */
+void dti_comm_set_message_limit(size_t bytes);
+
+#endif

@@ -1,0 +1,140 @@
+#include <stdlib.h>
+
+#include "dtensor/comm/mpi_internal.h"
+
+static void close_comm(dti_comm *base) {
+  mpi_comm *comm = (mpi_comm *)base;
+  if (comm->comm != MPI_COMM_NULL) MPI_Comm_free(&comm->comm);
+}
+
+static void destroy_comm(dti_comm *base) { free(base); }
+
+static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank,
+                                 dti_comm **comm) {
+  (void)rank; /* MPI numbers them in the order of the list too */
+  *comm = NULL;
+  const MPI_Comm parent = ((mpi_comm *)parent_)->comm;
+  MPI_Group everybody, group;
+  DTI_TRY_MPI(MPI_Comm_group(parent, &everybody));
+  int code = MPI_Group_incl(everybody, n, ranks, &group);
+  MPI_Group_free(&everybody);
+  if (code != MPI_SUCCESS) return dti_mpi_fail(code, __FILE__, __LINE__, "MPI_Group_incl");
+  MPI_Comm ours;
+  code = MPI_Comm_create_group(parent, group, 0, &ours);
+  MPI_Group_free(&group);
+  if (code != MPI_SUCCESS) return dti_mpi_fail(code, __FILE__, __LINE__, "MPI_Comm_create_group");
+  const dtensor_status status = dti_mpi_comm_create(ours, comm);
+  if (status != DTENSOR_OK) MPI_Comm_free(&ours);
+  return status;
+}
+
+static MPI_Comm mpi_of(const dti_comm *comm) { return ((const mpi_comm *)comm)->comm; }
+
+static dtensor_status node_size(dti_comm *comm, int *size) {
+  MPI_Comm node;
+  DTI_TRY_MPI(
+      MPI_Comm_split_type(mpi_of(comm), MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
+  MPI_Comm_size(node, size);
+  MPI_Comm_free(&node);
+  return DTENSOR_OK;
+}
+
+static const dti_backend backend = {
+    .close = close_comm,
+    .destroy = destroy_comm,
+    .group = group_comm,
+    .mpi = mpi_of,
+    .node_size = node_size,
+    .batch_create = dti_mpi_batch_create,
+    .send = dti_mpi_send,
+    .recv = dti_mpi_recv,
+    .allreduce = dti_mpi_allreduce,
+    .allgather = dti_mpi_allgather,
+    .test = dti_mpi_test,
+    .idle = dti_mpi_idle,
+    .batch_destroy = dti_mpi_batch_destroy,
+};
+
+dtensor_status dti_mpi_comm_create(MPI_Comm ours, dti_comm **out) {
+  *out = NULL;
+  MPI_Comm_set_errhandler(ours, MPI_ERRORS_RETURN);
+  int rank, size, found = 0, *tag_limit = NULL;
+  MPI_Comm_rank(ours, &rank);
+  MPI_Comm_size(ours, &size);
+  mpi_comm *comm = calloc(1, sizeof *comm);
+  dtensor_status status = comm ? dti_comm_init(&comm->base, &backend, rank, size)
+                               : DTI_FAIL(DTENSOR_ENOMEM, "a communicator of %d ranks", size);
+  if (status != DTENSOR_OK) {
+    free(comm);
+    return status;
+  }
+  comm->comm = ours;
+  MPI_Comm_get_attr(ours, MPI_TAG_UB, &tag_limit, &found);
+  if (found) comm->base.tag_limit = *tag_limit;
+  *out = &comm->base;
+  return DTENSOR_OK;
+}
+
+/* Whether every rank has got as far as this one: there is no handle yet that could agree. */
+static dtensor_status agree_over(MPI_Comm comm, dtensor_status mine) {
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  int64_t value = dti_agree_value(mine, rank);
+  DTI_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MIN, comm));
+  return dti_agree_verdict(mine, value);
+}
+
+/* Messages show a rank's number in the largest communicator that it has given us. */
+static void show_rank(const dti_comm *comm) {
+  static int shown;
+  if (comm->size < shown) return;
+  shown = comm->size;
+  dti_fail_set_rank(comm->rank, comm->size);
+}
+
+/* Undo what this rank has made of a duplicate that not all ranks have. */
+static void drop_duplicate(MPI_Comm user, MPI_Comm ours, dti_comm *comm) {
+  dti_comm *in_cache = NULL;
+  if (comm && dti_mpi_cache_get(user, &in_cache) == DTENSOR_OK && in_cache == comm)
+    dti_mpi_cache_drop(user); /* frees ours too */
+  else
+    MPI_Comm_free(&ours);
+  dti_comm_release(&comm);
+}
+
+/* With one reference for the cache and one for the caller. */
+static dtensor_status duplicate(MPI_Comm user, dti_comm **out) {
+  MPI_Comm ours;
+  DTI_TRY_MPI(MPI_Comm_dup(user, &ours));
+  dti_comm *comm;
+  dtensor_status status = dti_mpi_comm_create(ours, &comm);
+  if (status == DTENSOR_OK) status = dti_mpi_cache_put(user, comm);
+  status = agree_over(ours, status);
+  if (status != DTENSOR_OK) {
+    drop_duplicate(user, ours, comm);
+    return status;
+  }
+  show_rank(comm);
+  *out = comm;
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_comm_from_mpi(MPI_Comm user, dti_comm **comm) {
+  *comm = NULL;
+  DTI_TRY(dti_mpi_ready());
+  DTI_CHECK(user != MPI_COMM_NULL, DTENSOR_EINVAL, "the communicator is MPI_COMM_NULL");
+  int inter = 0;
+  DTI_TRY_MPI(MPI_Comm_test_inter(user, &inter));
+  DTI_CHECK(!inter, DTENSOR_EINVAL, "the communicator is an intercommunicator; merge it first");
+  dti_comm *cached;
+  DTI_TRY(dti_mpi_cache_get(user, &cached));
+  if (!cached) return duplicate(user, comm);
+  *comm = dti_comm_retain(cached);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_comm_from_fortran(MPI_Fint user, dti_comm **comm) {
+  *comm = NULL;
+  DTI_TRY(dti_mpi_ready()); /* before it, an integer cannot be made a communicator */
+  return dti_comm_from_mpi(MPI_Comm_f2c(user), comm);
+}

@@ -1,0 +1,41 @@
+/* Inside of a device mesh. */
+#ifndef DTENSOR_MESH_MESH_H_
+#define DTENSOR_MESH_MESH_H_
+
+#include "dtensor/base/refcount.h"
+#include "dtensor/comm/comm.h"
+#include "dtensor/mesh.h"
+
+struct dtensor_mesh {
+  dti_refcount refs;
+  int ndim;
+  int64_t shape[DTENSOR_MAX_NDIM];
+  int64_t coord[DTENSOR_MAX_NDIM]; /* of this rank; all -1 outside of the mesh */
+  int64_t size, rank;              /* all ranks; row-major place of this one, or -1 */
+  char *names[DTENSOR_MAX_NDIM];   /* NULL: no names */
+  int threads;
+  int *ranks;     /* the rank in `root` of every place, row-major; NULL: place i is rank i */
+  dti_comm *root; /* the library's duplicate of the user's communicator */
+  dti_comm *comm; /* of the whole mesh, rank i is place i; made on first use, see dti_mesh_comm */
+  dti_comm *line[DTENSOR_MAX_NDIM]; /* along each dimension; made on first use */
+};
+
+/* The communicator of the whole mesh, where a rank's number is its row-major place. Collective over
+ * the mesh on first use (local when the mesh is all of root in order). Members only. Borrowed. */
+dtensor_status dti_mesh_comm(dtensor_mesh *mesh, dti_comm **comm);
+
+/* The communicator of this rank's line along a dimension. Collective over the line on first use. */
+dtensor_status dti_mesh_line(dtensor_mesh *mesh, int dim, dti_comm **comm);
+
+/* The rank in mesh->root of a row-major place. */
+int dti_mesh_root_rank(const dtensor_mesh *mesh, int64_t place);
+
+/* The row-major place of a rank of mesh->root, or -1. */
+int64_t dti_mesh_place(const dtensor_mesh *mesh, int root_rank);
+
+/* 1 if operations may mix tensors of both: same shape, same ranks in the same order, same root. */
+int dti_mesh_same(const dtensor_mesh *a, const dtensor_mesh *b);
+
+static inline int dti_mesh_is_member(const dtensor_mesh *mesh) { return mesh->rank >= 0; }
+
+#endif
