@@ -75,7 +75,7 @@ static dtensor_status read_integer(reader *r, int64_t least, int64_t most, const
 }
 
 static dtensor_status read_dim(reader *r, dtensor_placement *p) {
-  int64_t dim;
+  int64_t dim = 0;
   DTI_TRY(read_integer(r, INT_MIN, INT_MAX, "a dimension", &dim));
   p->dim = (int)dim;
   return DTENSOR_OK;

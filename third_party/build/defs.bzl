@@ -11,8 +11,8 @@ load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_library", "cc_test")
 
 # For tests, examples and benchmarks.
 DTI_TEST_COPTS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow"] + select({
-    "//third_party/build:no_werror": [],
-    "//conditions:default": ["-Werror"],
+    "//third_party/build:werror": ["-Werror"],
+    "//conditions:default": [],
 })
 
 # For the library.
