@@ -1,0 +1,60 @@
+#include "dtensor/base/fail.h"
+#include "dtensor/spec/axis.h"
+#include "dtensor/tensor/tensor.h"
+
+static int has_dim(const dtensor *x, int dim) { return dim >= 0 && dim < x->layout.ndim; }
+
+int dtensor_ndim(const dtensor *x) { return x->layout.ndim; }
+
+int64_t dtensor_size(const dtensor *x, int dim) {
+  if (dim == -1) return dti_numel(x->layout.ndim, x->layout.shape);
+  return has_dim(x, dim) ? x->layout.shape[dim] : 0;
+}
+
+dtensor_dtype dtensor_dtype_of(const dtensor *x) { return x->dtype; }
+
+dtensor_mesh *dtensor_mesh_of(const dtensor *x) { return x->mesh; }
+
+dtensor_placement dtensor_placement_of(const dtensor *x, int mesh_dim) {
+  if (mesh_dim < 0 || mesh_dim >= x->layout.mesh_ndim) return dtensor_replicate();
+  return x->layout.p[mesh_dim];
+}
+
+dtensor_status dtensor_placements_of(const dtensor *x, char *text, size_t size) {
+  DTI_API();
+  DTI_CHECK(x && text, DTENSOR_EINVAL, "x and text must not be NULL");
+  return dtensor_placements_format(x->layout.p, x->layout.mesh_ndim, text, size);
+}
+
+void *dtensor_local_data(const dtensor *x) { return x->data; }
+
+int64_t dtensor_local_size(const dtensor *x, int dim) {
+  if (dim == -1) return x->local_numel;
+  return has_dim(x, dim) ? x->local_shape[dim] : 0;
+}
+
+int64_t dtensor_local_stride(const dtensor *x, int dim) {
+  return has_dim(x, dim) && dti_mesh_is_member(x->mesh) ? x->stride[dim] : 0;
+}
+
+int64_t dtensor_local_offset(const dtensor *x, int dim) {
+  return has_dim(x, dim) ? x->local_offset[dim] : 0;
+}
+
+int64_t dtensor_global_index(const dtensor *x, int dim, int64_t local_index) {
+  if (!has_dim(x, dim) || local_index < 0 || local_index >= x->local_shape[dim]) return -1;
+  const dti_axis axis = dti_axis_of(&x->layout, dim);
+  return dti_axis_global(&axis, x->mesh->coord, local_index, NULL);
+}
+
+dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view) {
+  DTI_API();
+  DTI_CHECK(x && view, DTENSOR_EINVAL, "x and view must not be NULL");
+  DTI_CHECK(dti_mesh_is_member(x->mesh), DTENSOR_EMESH, "this rank is not a member of the mesh");
+  *view = (dtensor_local){.data = x->data, .ndim = x->layout.ndim, .own = DTENSOR_BORROW};
+  for (int d = 0; d < x->layout.ndim; d++) {
+    view->shape[d] = x->local_shape[d];
+    view->stride[d] = x->stride[d];
+  }
+  return DTENSOR_OK;
+}
