@@ -42,7 +42,8 @@ typedef struct dtensor_redistribute_opts {
  * Errors: DTENSOR_EPLACEMENT  `to` does not fit the shape or the mesh
  *         DTENSOR_EDTYPE      `to` has a reduction that the dtype does not have
  *         DTENSOR_EBUDGET     see opts
- *         DTENSOR_ENOMEM      on any rank: every rank returns it
+ *         DTENSOR_ENOMEM      on any rank: every rank returns it, unless nothing moves at all; then
+ *                             no rank waits for another, and it fails alone
  *
  * Source: PyTorch DTensor.redistribute(); the exchange of index boxes: Kabic, Pintarelli,
  * Kozhevnikov, VandeVondele, "COSTA: communication-optimal shuffle and transpose algorithm", 2021.

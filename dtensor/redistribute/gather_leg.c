@@ -1,0 +1,127 @@
+/* Reducing a few bytes along one mesh dimension: all-gather, then every rank adds up in coordinate
+ * order, so that all of them get the same bits.
+ *
+ * The all-gather is made of messages with a tag of its own. A collective would have to start in the
+ * same order on all ranks, and legs start when the agreement before them happens to arrive.
+ *
+ * Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
+ * in multiport message-passing systems", 1997. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/base/fail.h"
+#include "dtensor/kernels/strided.h"
+#include "dtensor/redistribute/halves.h"
+#include "dtensor/redistribute/leg.h"
+
+enum { ROUNDS_MAX = 32 };
+
+static dti_array side_array(const dti_leg_side *side) {
+  dti_array array = {.data = side->data, .ndim = side->layout.ndim};
+  dti_layout_local(&side->layout, side->mesh->coord, array.shape, NULL);
+  memcpy(array.stride, side->stride, sizeof array.stride);
+  return array;
+}
+
+static dti_array packed(const dti_array *like, void *data) {
+  dti_array array = *like;
+  array.data = data;
+  int64_t step = 1;
+  for (int d = array.ndim - 1; d >= 0; d--) {
+    array.stride[d] = step;
+    step *= array.shape[d];
+  }
+  return array;
+}
+
+static int64_t ranks_of(const dti_leg *leg) { return leg->to.mesh->shape[leg->mesh_dim]; }
+
+/* Block i of gathered is what the rank i coordinates further along the line brings. */
+static void *block(const dti_leg *leg, int64_t i) {
+  return (char *)leg->gathered + i * leg->elements * (int64_t)leg->element;
+}
+
+/* A round doubles the blocks that are there, as far as some are missing. */
+static int64_t blocks_of_round(const dti_leg *leg, int64_t have) {
+  const int64_t missing = ranks_of(leg) - have;
+  return missing < have ? missing : have;
+}
+
+dtensor_status dti_gather_leg_prepare(dti_leg *leg) {
+  const dti_array from = side_array(&leg->from);
+  const int64_t ranks = ranks_of(leg);
+  leg->elements = dti_numel(from.ndim, from.shape);
+  const size_t bytes = (size_t)leg->elements * leg->element;
+  leg->gathered = dti_alloc(bytes * (size_t)ranks);
+  DTI_CHECK(leg->gathered, DTENSOR_ENOMEM, "no memory to gather %zu bytes of %lld ranks", bytes,
+            (long long)ranks);
+  if (dti_is_half(leg->dtype)) {
+    leg->parts = malloc((size_t)ranks * sizeof *leg->parts);
+    DTI_CHECK(leg->parts, DTENSOR_ENOMEM, "no memory for a table of %lld contributions",
+              (long long)ranks);
+  }
+  size_t message[2 * ROUNDS_MAX];
+  int64_t operations = 0;
+  for (int64_t have = 1; have < ranks && bytes > 0; have += blocks_of_round(leg, have))
+    for (int both = 0; both < 2; both++)
+      message[operations++] = (size_t)blocks_of_round(leg, have) * bytes;
+  return operations > 0 ? dti_batch_create(leg->comm, operations, message, &leg->batch)
+                        : DTENSOR_OK;
+}
+
+/* The rank that stands `by` coordinates further along the line, which is a circle here. */
+static int neighbour(const dti_leg *leg, int64_t by) {
+  const dtensor_mesh *mesh = leg->to.mesh;
+  int64_t coord[DTENSOR_MAX_NDIM];
+  memcpy(coord, mesh->coord, sizeof coord);
+  const int64_t ranks = ranks_of(leg);
+  coord[leg->mesh_dim] = (coord[leg->mesh_dim] + by + ranks) % ranks;
+  return (int)dti_mesh_linear(mesh->ndim, mesh->shape, coord);
+}
+
+static dtensor_status start_round(dti_leg *leg) {
+  const int64_t have = leg->have;
+  const size_t bytes = (size_t)(blocks_of_round(leg, have) * leg->elements) * leg->element;
+  DTI_TRY(dti_batch_recv(leg->batch, block(leg, have), bytes, neighbour(leg, have), leg->tag));
+  return dti_batch_send(leg->batch, block(leg, 0), bytes, neighbour(leg, -have), leg->tag);
+}
+
+/* Reduce in the order of coordinates; the sum is built in the block of coordinate 0. */
+static void reduce_blocks(dti_leg *leg) {
+  const int64_t ranks = ranks_of(leg), me = leg->to.mesh->coord[leg->mesh_dim];
+  const dtensor_reduce_op op = leg->from.layout.p[leg->mesh_dim].op;
+  void *sum = block(leg, (ranks - me) % ranks);
+  const int64_t divisor = op == DTENSOR_AVG ? ranks : 1;
+  if (dti_is_half(leg->dtype)) {
+    for (int64_t r = 0; r < ranks; r++) leg->parts[r] = block(leg, (r - me + ranks) % ranks);
+    dti_reduce_halves(sum, leg->parts, ranks, leg->elements, leg->dtype, op, divisor, 1);
+  } else {
+    for (int64_t r = 1; r < ranks; r++)
+      dti_accumulate(sum, block(leg, (r - me + ranks) % ranks), leg->elements, leg->dtype, op, 1);
+    if (divisor > 1) dti_divide(sum, leg->elements, divisor, leg->dtype, 1);
+  }
+  const dti_array to = side_array(&leg->to), out = packed(&to, sum);
+  dti_copy(&to, &out, leg->element, 1);
+}
+
+dtensor_status dti_gather_leg_start(dti_leg *leg) {
+  const dti_array from = side_array(&leg->from), in = packed(&from, block(leg, 0));
+  dti_copy(&in, &from, leg->element, 1);
+  leg->have = 1;
+  return leg->batch ? start_round(leg) : DTENSOR_OK;
+}
+
+dtensor_status dti_gather_leg_advance(dti_leg *leg, int *done) {
+  *done = 0;
+  while (leg->batch && leg->have < ranks_of(leg)) {
+    int64_t finished[2], n, open;
+    DTI_TRY(dti_batch_test(leg->batch, finished, &n, &open));
+    if (open) return DTENSOR_OK;
+    leg->have += blocks_of_round(leg, leg->have);
+    if (leg->have < ranks_of(leg)) DTI_TRY(start_round(leg));
+  }
+  reduce_blocks(leg);
+  *done = 1;
+  return DTENSOR_OK;
+}
