@@ -31,7 +31,8 @@ static int run(void) {
 
 int main(int argc, char **argv) {
   int bad;
-  MPI_Init(&argc, &argv);
+  int level;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level);
   bad = run();
   MPI_Finalize();
   return bad;
