@@ -85,11 +85,10 @@ static dti_leg_side side_of(const dti_transfer_end *end) {
   return side;
 }
 
-/* Lay the legs end to end. A rank that has failed before still takes the tags that the others take.
- */
+/* Lay the legs end to end. */
 static dtensor_status prepare_legs(dti_transfer *t, const dti_route *route,
                                    const dti_transfer_end *from, const dti_transfer_end *to,
-                                   dtensor_dtype dtype, int communicates, dtensor_status mine) {
+                                   dtensor_dtype dtype, dtensor_status mine) {
   const int same_mesh = is_same_mesh(from, to);
   dti_leg_side here = side_of(from);
   for (int i = 0; i < t->steps; i++) {
@@ -103,7 +102,6 @@ static dtensor_status prepare_legs(dti_transfer *t, const dti_route *route,
     leg->same_mesh = same_mesh || i > 0;
     leg->ranks_are_places = same_mesh;
     leg->comm = t->comm;
-    if (communicates) leg->tag = dti_comm_next_tag(leg->comm);
     leg->from = here;
     leg->to = side_of(to);
     leg->to.layout = step->to;
@@ -160,6 +158,10 @@ dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transf
     dti_route_make(from->layout, to->layout, is_same_mesh(from, to), dtensor_dtype_size(dtype),
                    &route);
 
+  /* Before anything that may fail on this rank alone: all ranks take the same tags. */
+  int tags[DTENSOR_MAX_NDIM] = {0};
+  for (int i = 0; !local && i < route.steps; i++) tags[i] = dti_comm_next_tag(comm);
+
   dti_transfer *t = calloc(1, sizeof *t);
   dti_leg *legs = calloc((size_t)route.steps, sizeof *legs);
   if (!t || !legs) {
@@ -172,8 +174,9 @@ dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transf
   t->state = COMPLETE;
   t->steps = route.steps;
   t->legs = legs;
+  for (int i = 0; i < t->steps; i++) legs[i].tag = tags[i];
 
-  mine = prepare_legs(t, &route, from, to, dtype, !local, mine);
+  mine = prepare_legs(t, &route, from, to, dtype, mine);
   if (mine == DTENSOR_OK) mine = check_budget(t, max_bytes);
   t->outcome = mine;
   dtensor_status status = mine;

@@ -31,7 +31,7 @@ def dti_layer(name, srcs = None, hdrs = None, deps = [], openmp = False, copts =
         name = name,
         srcs = srcs if srcs != None else native.glob(["*.c"]),
         hdrs = hdrs if hdrs != None else native.glob(["*.h"]),
-        textual_hdrs = native.glob(["*.def", "*.inc"]),
+        textual_hdrs = native.glob(["*.def", "*.inc"], allow_empty = True),
         copts = DTI_COPTS + copts + (_OPENMP if openmp else []),
         linkopts = linkopts + (_OPENMP if openmp else []) + ["-pthread", "-lm"],
         visibility = ["//:__subpackages__"],

@@ -3,8 +3,6 @@
   @mpi         //:mpi      MPI, through its compiler wrapper
   @openblas    //:openblas its OpenMP build, whatever the system's default BLAS is
   @googletest  //:gtest    built from the distribution's sources
-  @cjson       //:cjson    optional, tests only
-  @benchmark   //:benchmark  Google Benchmark, optional, benchmarks only
 
 Environment variables that choose another one (Bazel looks again when they change):
   MPICC            MPI C compiler wrapper, name or absolute path (default: mpicc)
@@ -154,34 +152,7 @@ _googletest_repo = repository_rule(
     local = True,
 )
 
-# A library that lies in the compiler's own search path.
-def _plain_impl(rctx):
-    if not rctx.path(rctx.attr.header).exists:
-        fail("%s not found; install %s" % (rctx.attr.header, rctx.attr.package))
-    _library(rctx, rctx.attr.target, link = rctx.attr.link)
-
-_plain_repo = repository_rule(
-    implementation = _plain_impl,
-    attrs = {"header": attr.string(), "link": attr.string(), "package": attr.string(), "target": attr.string()},
-    configure = True,
-    local = True,
-)
-
 def system_deps():
     _mpi_repo(name = "mpi")
     _openblas_repo(name = "openblas")
     _googletest_repo(name = "googletest")
-    _plain_repo(
-        name = "cjson",
-        target = "cjson",
-        header = "/usr/include/cjson/cJSON.h",
-        link = "-lcjson",
-        package = "libcjson-dev",
-    )
-    _plain_repo(
-        name = "benchmark",
-        target = "benchmark",
-        header = "/usr/include/benchmark/benchmark.h",
-        link = "-lbenchmark",
-        package = "libbenchmark-dev",
-    )
