@@ -6,12 +6,24 @@
 #include "dtensor/types.h"
 
 typedef enum dti_binary {
-  DTI_ADD, DTI_SUB, DTI_MUL, DTI_DIV, DTI_POW, DTI_MAXIMUM, DTI_MINIMUM,
+  DTI_ADD,
+  DTI_SUB,
+  DTI_MUL,
+  DTI_DIV,
+  DTI_POW,
+  DTI_MAXIMUM,
+  DTI_MINIMUM,
   DTI_AXPY /* scalar * a + b */
 } dti_binary;
 
 typedef enum dti_unary {
-  DTI_NEG, DTI_ABS, DTI_EXP, DTI_LOG, DTI_SQRT, DTI_TANH, DTI_RELU,
+  DTI_NEG,
+  DTI_ABS,
+  DTI_EXP,
+  DTI_LOG,
+  DTI_SQRT,
+  DTI_TANH,
+  DTI_RELU,
   DTI_SCALE,      /* x * scalar */
   DTI_ADD_SCALAR, /* x + scalar */
   DTI_POW_SCALAR  /* x ^ scalar */

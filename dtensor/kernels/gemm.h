@@ -6,16 +6,16 @@
 #include "dtensor/status.h"
 #include "dtensor/types.h"
 
-/* c = a b. 2-d arrays; f32 f64 c64 c128. Operands whose rows or columns are contiguous (transposed and
- * column-major ones included) go to OpenBLAS as they lie; others are copied first. Sizes beyond the
- * int of CBLAS are cut into pieces. k = 0 gives zeros.
+/* c = a b. 2-d arrays; f32 f64 c64 c128. Operands whose rows or columns are contiguous (transposed
+ * and column-major ones included) go to OpenBLAS as they lie; others are copied first. Sizes beyond
+ * the int of CBLAS are cut into pieces. k = 0 gives zeros.
  *
  * Errors: DTENSOR_ENOMEM  an operand had to be copied and could not be */
 dtensor_status dti_gemm(dtensor_dtype dtype, const dti_array *c, const dti_array *a,
                         const dti_array *b, int threads);
 
-/* Give OpenBLAS and OpenMP `threads` threads for a call, and what was set back after the last of the
- * calls that overlap; simulated ranks call at once. */
+/* Give OpenBLAS and OpenMP `threads` threads for a call, and what was set back after the last of
+ * the calls that overlap; simulated ranks call at once. */
 void dti_blas_threads_enter(int threads);
 void dti_blas_threads_leave(void);
 

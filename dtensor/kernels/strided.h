@@ -27,19 +27,20 @@ void dti_copy_region(void *dst, const int64_t dst_stride[], const dti_region *ds
                      const void *src, const int64_t src_stride[], const dti_region *src_region,
                      size_t element, int threads);
 
-/* The offset in elements if the region is one contiguous stretch of memory in message order, else -1:
- * then it can be sent from, or received into, its place. */
+/* The offset in elements if the region is one contiguous stretch of memory in message order, else
+ * -1: then it can be sent from, or received into, its place. */
 int64_t dti_region_contiguous(const int64_t stride[], const dti_region *region);
 
-/* acc[i] = acc[i] op in[i], i < n, contiguous. AVG adds. Bool: as its ops; bf16 and f16 through float. */
+/* acc[i] = acc[i] op in[i], i < n, contiguous. AVG adds. Bool: as its ops; bf16 and f16 through
+ * float. */
 void dti_accumulate(void *acc, const void *in, int64_t n, dtensor_dtype dtype, dtensor_reduce_op op,
                     int threads);
 
 /* x[i] = x[i] / divisor, contiguous; the end of AVG. */
 void dti_divide(void *x, int64_t n, int64_t divisor, dtensor_dtype dtype, int threads);
 
-/* The value that changes nothing under op: 0 for sum, avg, bor, bxor; 1 for product; all ones for band
- * (1 for bool); the largest for min, the smallest for max (infinities for floating-point). */
+/* The value that changes nothing under op: 0 for sum, avg, bor, bxor; 1 for product; all ones for
+ * band (1 for bool); the largest for min, the smallest for max (infinities for floating-point). */
 void dti_identity(dtensor_dtype dtype, dtensor_reduce_op op, void *element);
 
 #endif

@@ -77,7 +77,7 @@ dtensor_mesh *dtensor_mesh_retain(dtensor_mesh *mesh);
  */
 void dtensor_mesh_destroy(dtensor_mesh **mesh);
 
-/* How many dimensions it has. Local. */
+/* How many dimensions it has. NULL has none, here and below. Local. */
 int dtensor_mesh_ndim(const dtensor_mesh *mesh);
 
 /* Ranks along a mesh dimension; dim -1: of the whole mesh. 0 for a dim that is none. Local. */

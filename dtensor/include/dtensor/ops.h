@@ -5,10 +5,10 @@
  * which placements of the inputs it computes on and what the result's placement is then (listed
  * with the operator below; S(i) is any kind of shard of dimension i, P a Partial sum or average, R
  * replicate; all R gives R and is not listed). Inputs that match a rule are used as they lie and
- * nothing is communicated. Over the mesh dimensions that match none, the combination of rules is taken
- * that moves the fewest bytes, what scattering a Partial result will cost counted in. So the value
- * does not depend on the placements (but for rounding, and for what infinities do to sums), and a
- * Partial is reduced before anything that is not linear.
+ * nothing is communicated. Over the mesh dimensions that match none, the combination of rules is
+ * taken that moves the fewest bytes, what scattering a Partial result will cost counted in. So the
+ * value does not depend on the placements (but for rounding, and for what infinities do to sums),
+ * and a Partial is reduced before anything that is not linear.
  *
  * Collective over the mesh. Ranks outside of the mesh return at once, with a handle that has no
  * local part.
@@ -37,15 +37,15 @@ extern "C" {
  * transposed view (dtensor_transpose) is multiplied without a copy.
  *
  * Rules: S(0),R -> S(0)   R,S(1) -> S(1)   S(1),S(0) -> P   P,R -> P   R,P -> P
- * Mesh dimensions that match none split m, n or k, whichever moves the fewest bytes over all of them
- * together, a later reduction of c counted in. */
+ * Mesh dimensions that match none split m, n or k, whichever moves the fewest bytes over all of
+ * them together, a later reduction of c counted in. */
 dtensor_status dtensor_matmul(const dtensor *a, const dtensor *b, dtensor **c);
 
 /* Elementwise, with broadcasting from the right as in PyTorch and NumPy.
  *
  * Rules: S(i) -> S(i), where a dimension that is broadcast must be R; and
- *   add sub   P,P -> P; an R beside a Partial sum becomes one without communication, unless reducing
- *             it is cheaper because it is the smaller one and is broadcast
+ *   add sub   P,P -> P; an R beside a Partial sum becomes one without communication, unless
+ *             reducing it is cheaper because it is the smaller one and is broadcast
  *   mul       P,R -> P   R,P -> P
  *   div       P,R -> P, not of integers
  *   maximum   Partial max of both, or Partial max or min beside an R -> the same
@@ -130,8 +130,8 @@ dtensor_status dtensor_cast(const dtensor *x, dtensor_dtype dtype, dtensor **y);
 dtensor_status dtensor_item(const dtensor *x, void *value);
 
 /* *equal is 1 on every rank if shapes, dtypes and all global elements are the same, else 0;
- * allclose: |a - b| <= atol + rtol |b| for every element of equal shapes and dtypes, NaN is close to
- * nothing. The tensors may have different placements, but must be on the same mesh.
+ * allclose: |a - b| <= atol + rtol |b| for every element of equal shapes and dtypes, NaN is close
+ * to nothing. The tensors may have different placements, but must be on the same mesh.
  *
  * Errors: DTENSOR_EINVAL  a negative tolerance
  *         DTENSOR_EMESH   this rank is not a member of the mesh */
