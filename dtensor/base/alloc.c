@@ -181,6 +181,7 @@ void dti_free(void *memory) {
 void dti_alloc_fail_after(int after) { fail_after = after; }
 
 void dtensor_memory_stats(dtensor_memory_info *info) {
+  if (!info) return;
   pthread_mutex_lock(&cache.lock);
   info->cached = (int64_t)cache.bytes;
   pthread_mutex_unlock(&cache.lock);

@@ -58,7 +58,7 @@ dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], 
 }
 
 dtensor_mesh *dtensor_mesh_retain(dtensor_mesh *mesh) {
-  dti_refcount_retain(&mesh->refs);
+  if (mesh) dti_refcount_retain(&mesh->refs);
   return mesh;
 }
 
@@ -77,17 +77,19 @@ void dtensor_mesh_destroy(dtensor_mesh **mesh_) {
   free(mesh);
 }
 
-static int is_dim(const dtensor_mesh *mesh, int dim) { return dim >= 0 && dim < mesh->ndim; }
+static int is_dim(const dtensor_mesh *mesh, int dim) {
+  return mesh && dim >= 0 && dim < mesh->ndim;
+}
 
-int dtensor_mesh_ndim(const dtensor_mesh *mesh) { return mesh->ndim; }
+int dtensor_mesh_ndim(const dtensor_mesh *mesh) { return mesh ? mesh->ndim : 0; }
 
 int64_t dtensor_mesh_size(const dtensor_mesh *mesh, int dim) {
-  if (dim == -1) return mesh->size;
+  if (mesh && dim == -1) return mesh->size;
   return is_dim(mesh, dim) ? mesh->shape[dim] : 0;
 }
 
 int64_t dtensor_mesh_coordinate(const dtensor_mesh *mesh, int dim) {
-  if (dim == -1) return mesh->rank;
+  if (mesh && dim == -1) return mesh->rank;
   return is_dim(mesh, dim) ? mesh->coord[dim] : -1;
 }
 
@@ -96,9 +98,9 @@ const char *dtensor_mesh_dim_name(const dtensor_mesh *mesh, int dim) {
 }
 
 int dtensor_mesh_dim(const dtensor_mesh *mesh, const char *name) {
-  for (int i = 0; name && i < mesh->ndim; i++)
+  for (int i = 0; mesh && name && i < mesh->ndim; i++)
     if (mesh->names[i] && strcmp(mesh->names[i], name) == 0) return i;
   return -1;
 }
 
-int dtensor_mesh_threads(const dtensor_mesh *mesh) { return mesh->threads; }
+int dtensor_mesh_threads(const dtensor_mesh *mesh) { return mesh ? mesh->threads : 0; }

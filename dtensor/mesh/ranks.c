@@ -67,7 +67,7 @@ dtensor_status dti_mesh_line(dtensor_mesh *mesh, int dim, dti_comm **comm) {
 MPI_Comm dtensor_mesh_comm(const dtensor_mesh *mesh_, int dim) {
   DTI_API();
   dtensor_mesh *mesh = (dtensor_mesh *)mesh_; /* const to the user: it only remembers */
-  if (!dti_mesh_is_member(mesh) || dim < -1 || dim >= mesh->ndim) return MPI_COMM_NULL;
+  if (!mesh || !dti_mesh_is_member(mesh) || dim < -1 || dim >= mesh->ndim) return MPI_COMM_NULL;
   dti_comm *comm;
   const dtensor_status status =
       dim == -1 ? dti_mesh_comm(mesh, &comm) : dti_mesh_line(mesh, dim, &comm);

@@ -19,6 +19,7 @@ static const char *names_text(const dtensor_mesh *mesh, char *text, size_t size)
 /* The mesh dimensions of these names. */
 static dtensor_status find_dims(const dtensor_mesh *mesh, int n, const char *const names[],
                                 int dims[]) {
+  DTI_CHECK(mesh && names, DTENSOR_EINVAL, "the mesh or the list of names is NULL");
   DTI_CHECK(mesh->names[0], DTENSOR_EINVAL,
             "the mesh has no dimension names; give dim_names when it is made");
   char known[256];
@@ -70,6 +71,7 @@ static dtensor_status create(const dtensor_mesh *mesh, int n, const int dims[], 
 dtensor_status dtensor_mesh_sub(dtensor_mesh *mesh, int n, const char *const names[],
                                 dtensor_mesh **sub) {
   DTI_API();
+  DTI_CHECK(sub, DTENSOR_EINVAL, "there is no place for the mesh");
   *sub = NULL;
   int dims[DTENSOR_MAX_NDIM];
   DTI_TRY(find_dims(mesh, n, names, dims));
@@ -95,6 +97,7 @@ static char *join(int n, const char *const names[]) {
 dtensor_status dtensor_mesh_flatten(dtensor_mesh *mesh, int n, const char *const names[],
                                     const char *name, dtensor_mesh **flat) {
   DTI_API();
+  DTI_CHECK(flat, DTENSOR_EINVAL, "there is no place for the mesh");
   *flat = NULL;
   int dims[DTENSOR_MAX_NDIM];
   DTI_TRY(find_dims(mesh, n, names, dims));

@@ -68,7 +68,10 @@ dtensor_status dtensor_equal(const dtensor *a, const dtensor *b, int *equal) {
   DTI_CHECK(equal, DTENSOR_EINVAL, "the place for the result is NULL");
   *equal = 0;
   /* Different dtypes are an answer here, not an error. */
-  if (a && b && a->dtype != b->dtype && dti_mesh_same(a->mesh, b->mesh)) return DTENSOR_OK;
+  if (a && b && a->dtype != b->dtype && dti_mesh_same(a->mesh, b->mesh)) {
+    DTI_CHECK(dti_mesh_is_member(a->mesh), DTENSOR_EMESH, "this rank is not in the mesh");
+    return DTENSOR_OK;
+  }
   return compare_tensors(a, b, NULL, equal);
 }
 

@@ -85,7 +85,7 @@ static void shards_or_shift(const dti_call *call, dti_rules *rules) {
   static const dti_rule max = {{DTI_P_MAX}, DTI_P_MAX, DTI_CLASS_FLOAT};
   static const dti_rule min = {{DTI_P_MIN}, DTI_P_MIN, DTI_CLASS_FLOAT};
   shards(call, rules);
-  if (call->params.scalar.kind == DTENSOR_SCALAR_REAL && !isfinite(call->params.scalar.re)) return;
+  if (call->params.scalar.kind != DTENSOR_SCALAR_INT && !isfinite(call->params.scalar.re)) return;
   dti_rules_add(rules, max);
   dti_rules_add(rules, min);
 }

@@ -85,14 +85,12 @@ static dtensor_status check_shard(const dti_layout *layout, int m, dtensor_place
   return p->kind == DTENSOR_SHARD_SIZES ? check_sizes_array(layout, m, p) : DTENSOR_OK;
 }
 
+/* DTI_OWNED is refused too: whoever needs it sets it in a checked layout. */
 static dtensor_status check_placement(const dti_layout *layout, int m, dtensor_placement *p) {
   if (dti_placement_is_shard(*p)) return check_shard(layout, m, p);
   if (p->kind == DTENSOR_PARTIAL)
     DTI_CHECK(p->op >= DTENSOR_SUM && p->op <= DTENSOR_BXOR, DTENSOR_EPLACEMENT,
               "placement %d is partial with an unknown reduction %d", m, (int)p->op);
-  else if (p->kind == DTI_OWNED)
-    DTI_CHECK(p->param >= 0 && p->param < layout->mesh[m], DTENSOR_EPLACEMENT,
-              "placement %d has the owner %" PRId64 " of %" PRId64, m, p->param, layout->mesh[m]);
   else
     DTI_CHECK(p->kind == DTENSOR_REPLICATE, DTENSOR_EPLACEMENT,
               "placement %d is of an unknown kind %d", m, (int)p->kind);

@@ -247,3 +247,14 @@ static void fortran(const world *w) {
   dtensor_mesh_destroy(&mesh);
 }
 DTEST(Mesh, Fortran) { run_worlds(fortran); }
+
+DTEST(Mesh, NullHasNoDimensions) {
+  EXPECT_NULL(dtensor_mesh_retain(NULL));
+  EXPECT_EQ(dtensor_mesh_ndim(NULL), 0);
+  EXPECT_EQ(dtensor_mesh_size(NULL, -1), 0);
+  EXPECT_EQ(dtensor_mesh_coordinate(NULL, -1), -1);
+  EXPECT_NULL(dtensor_mesh_dim_name(NULL, 0));
+  EXPECT_EQ(dtensor_mesh_dim(NULL, "x"), -1);
+  EXPECT_EQ(dtensor_mesh_threads(NULL), 0);
+  EXPECT_TRUE(dtensor_mesh_comm(NULL, -1) == MPI_COMM_NULL);
+}

@@ -117,6 +117,12 @@ static void refused(const world *w) {
     EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_flatten(mesh, cases[i].n, cases[i].names, NULL, &s));
     EXPECT_CONTAINS(dtensor_last_error(), cases[i].message);
   }
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_sub(NULL, 1, NAMES("dp"), &s));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_sub(mesh, 1, NULL, &s));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_sub(mesh, 1, NAMES("dp"), NULL));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_flatten(NULL, 1, NAMES("dp"), NULL, &s));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_flatten(mesh, 1, NULL, NULL, &s));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_flatten(mesh, 1, NAMES("dp"), NULL, NULL));
   dtensor_mesh_destroy(&mesh);
   EXPECT_OK(world_mesh(w, 1, (int64_t[]){-1}, NULL, &mesh));
   EXPECT_STATUS(DTENSOR_EINVAL, dtensor_mesh_sub(mesh, 1, NAMES("dp"), &s));

@@ -208,6 +208,9 @@ DTEST_SIM(BadInput, RanksOutsideOfTheMesh, 3) {
   EXPECT_STATUS(member ? DTENSOR_OK : DTENSOR_EMESH, dtensor_item(sum, &value));
   EXPECT_STATUS(member ? DTENSOR_OK : DTENSOR_EMESH, dtensor_equal(y, y, &same));
   EXPECT_EQ(same, member);
+  dtensor *other_dtype = zeros(mesh, DTENSOR_F32, 2, 5, 3);
+  EXPECT_STATUS(member ? DTENSOR_OK : DTENSOR_EMESH, dtensor_equal(x, other_dtype, &same));
+  dtensor_destroy(&other_dtype);
   if (member) EXPECT_NEAR(value * value, 15, 1e-12);
   dtensor_destroy(&sum);
   dtensor_destroy(&z);

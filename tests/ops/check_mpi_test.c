@@ -25,6 +25,11 @@ DTEST(Diverged, OperatorsTellWhatDiffers) {
   if (!alone) EXPECT_CONTAINS(dtensor_last_error(), "dims differs");
   dtensor_destroy(&z);
   EXPECT_OK(dtensor_matmul(x, x, &z));
+  dtensor_destroy(&z);
+
+  /* A number of dims that cannot be is refused, not read. */
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_sum(x, 1 << 20, &(int){0}, 0, &z));
+  EXPECT_NULL(z);
 
   dtensor_destroy(&z);
   dtensor_destroy(&y);

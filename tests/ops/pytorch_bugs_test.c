@@ -94,6 +94,21 @@ DTEST_SIM(PyTorchBug3, AScalarIsAddedOnceToAPartial, 1, 2, 3) {
   dtensor_mesh_destroy(&mesh);
 }
 
+/* A coordinate without the value holds an infinity, to which the opposite one must not be added. */
+DTEST_SIM(PyTorchBug3, AnInfiniteScalarIsAddedToTheMaximum, 2, 3) {
+  dtensor_mesh *mesh = line_of(sim);
+  const dtensor_placement largest = dtensor_partial(DTENSOR_MAX);
+  const dtensor_scalar infinite[] = {dtensor_real(INFINITY), dtensor_complex(INFINITY, 0)};
+  for (int i = 0; i < 2; i++) {
+    dtensor *x = NULL, *y = NULL;
+    REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 0, NULL, &largest, &x));
+    REQUIRE_OK(dtensor_add_scalar(x, infinite[i], &y));
+    EXPECT_EQ(item(&y), INFINITY);
+    dtensor_destroy(&x);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
 DTEST_SIM(PyTorchBug3, NonLinearFunctionsReduceAPartialFirst, 2, 3) {
   dtensor_mesh *mesh = line_of(sim);
   dtensor *x = partial_matrix(mesh, (dtensor_placement[]){dtensor_partial(DTENSOR_SUM)}), *y = NULL;

@@ -117,3 +117,13 @@ DTEST(Route, AFewBytesAreGatheredPerMeshDimension) {
   EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_GATHER);
   EXPECT_EQ((int)route.step[1].kind, (int)DTI_STEP_GATHER);
 }
+
+/* A sum of bf16 or f16 is rounded once: not after each mesh dimension. */
+DTEST(Route, HalvesAreReducedInOneStep) {
+  const dti_layout from = layout_of(4, (int64_t[]){2, 2}, "P,P"),
+                   to = layout_of(4, (int64_t[]){2, 2}, "R,R");
+  dti_route route;
+  dti_route_make(&from, &to, 1, 2, &route);
+  EXPECT_EQ(route.steps, 1);
+  EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_EXCHANGE);
+}
