@@ -10,6 +10,8 @@
 
 int64_t dti_numel(int ndim, const int64_t shape[]) {
   int64_t n = 1;
+  for (int d = 0; d < ndim; d++)
+    if (shape[d] == 0) return 0; /* whatever the others are */
   for (int d = 0; d < ndim; d++) n *= shape[d];
   return n;
 }

@@ -24,11 +24,17 @@ static dtensor_status check_local(const dtensor_mesh *mesh, dtensor_dtype dtype,
   DTI_CHECK(local && p, DTENSOR_EINVAL, "local and placements must not be NULL");
   DTI_CHECK(local->ndim >= 0 && local->ndim <= DTENSOR_MAX_NDIM, DTENSOR_EINVAL,
             "local array of %d dimensions, must be 0 to %d", local->ndim, DTENSOR_MAX_NDIM);
-  for (int d = 0; d < local->ndim; d++)
+  int64_t bytes = (int64_t)dtensor_dtype_size(dtype);
+  int empty = 0;
+  for (int d = 0; d < local->ndim; d++) {
     DTI_CHECK(local->shape[d] >= 0, DTENSOR_EINVAL, "size %" PRId64 " of local dimension %d",
               local->shape[d], d);
-  DTI_CHECK(local->data || dti_numel(local->ndim, local->shape) == 0, DTENSOR_EINVAL,
-            "the local array has no data");
+    empty |= local->shape[d] == 0;
+  }
+  for (int d = 0; !empty && d < local->ndim; d++)
+    DTI_CHECK(!__builtin_mul_overflow(bytes, local->shape[d], &bytes), DTENSOR_EINVAL,
+              "the local array has more than 2^63-1 bytes");
+  DTI_CHECK(local->data || empty, DTENSOR_EINVAL, "the local array has no data");
   DTI_CHECK(local->own == DTENSOR_COPY || local->own == DTENSOR_BORROW || local->own == DTENSOR_OWN,
             DTENSOR_EINVAL, "ownership %d is none", (int)local->own);
   DTI_CHECK(local->own != DTENSOR_OWN || local->release, DTENSOR_EINVAL,

@@ -2,21 +2,21 @@
 #include "dtensor/spec/axis.h"
 #include "dtensor/tensor/tensor.h"
 
-static int has_dim(const dtensor *x, int dim) { return dim >= 0 && dim < x->layout.ndim; }
+static int has_dim(const dtensor *x, int dim) { return x && dim >= 0 && dim < x->layout.ndim; }
 
-int dtensor_ndim(const dtensor *x) { return x->layout.ndim; }
+int dtensor_ndim(const dtensor *x) { return x ? x->layout.ndim : 0; }
 
 int64_t dtensor_size(const dtensor *x, int dim) {
-  if (dim == -1) return dti_numel(x->layout.ndim, x->layout.shape);
+  if (x && dim == -1) return dti_numel(x->layout.ndim, x->layout.shape);
   return has_dim(x, dim) ? x->layout.shape[dim] : 0;
 }
 
-dtensor_dtype dtensor_dtype_of(const dtensor *x) { return x->dtype; }
+dtensor_dtype dtensor_dtype_of(const dtensor *x) { return x ? x->dtype : (dtensor_dtype)0; }
 
-dtensor_mesh *dtensor_mesh_of(const dtensor *x) { return x->mesh; }
+dtensor_mesh *dtensor_mesh_of(const dtensor *x) { return x ? x->mesh : NULL; }
 
 dtensor_placement dtensor_placement_of(const dtensor *x, int mesh_dim) {
-  if (mesh_dim < 0 || mesh_dim >= x->layout.mesh_ndim) return dtensor_replicate();
+  if (!x || mesh_dim < 0 || mesh_dim >= x->layout.mesh_ndim) return dtensor_replicate();
   return x->layout.p[mesh_dim];
 }
 
@@ -26,10 +26,10 @@ dtensor_status dtensor_placements_of(const dtensor *x, char *text, size_t size) 
   return dtensor_placements_format(x->layout.p, x->layout.mesh_ndim, text, size);
 }
 
-void *dtensor_local_data(const dtensor *x) { return x->data; }
+void *dtensor_local_data(const dtensor *x) { return x ? x->data : NULL; }
 
 int64_t dtensor_local_size(const dtensor *x, int dim) {
-  if (dim == -1) return x->local_numel;
+  if (x && dim == -1) return x->local_numel;
   return has_dim(x, dim) ? x->local_shape[dim] : 0;
 }
 

@@ -71,11 +71,15 @@ dtensor_status dtensor_linspace(dtensor_mesh *mesh, dtensor_dtype dtype, int ndi
   DTI_API();
   DTI_TRY(dti_factory(mesh, dtype, DTI_CLASS_FLOAT | DTI_CLASS_COMPLEX, ndim, shape, p, out));
 
-  /* Through the widest dtype of the class, which also refuses what does not fit. */
+  _Alignas(16) unsigned char fits[16];
+  dtensor_status status = DTENSOR_OK;
+  DTI_TRY_OR(done, status, dti_scalar_store(start, dtype, fits));
+  DTI_TRY_OR(done, status, dti_scalar_store(end, dtype, fits));
+
+  /* The line itself in the widest dtype of the class. */
   const int is_complex = dti_dtype_class_of(dtype) == DTI_CLASS_COMPLEX;
   double complex from = 0, to = 0;
   double real[2] = {0, 0};
-  dtensor_status status = DTENSOR_OK;
   if (is_complex) {
     DTI_TRY_OR(done, status, dti_scalar_store(start, DTENSOR_C128, &from));
     DTI_TRY_OR(done, status, dti_scalar_store(end, DTENSOR_C128, &to));

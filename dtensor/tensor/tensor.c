@@ -12,10 +12,10 @@
 #include "dtensor/spec/axis.h"
 
 void dti_packed_strides(int ndim, const int64_t shape[], int64_t stride[]) {
-  int64_t step = 1;
+  uint64_t step = 1; /* of an empty array it may wrap, and does not matter */
   for (int d = ndim - 1; d >= 0; d--) {
-    stride[d] = step;
-    step *= shape[d] > 0 ? shape[d] : 1;
+    stride[d] = (int64_t)step;
+    step *= shape[d] > 0 ? (uint64_t)shape[d] : 1;
   }
 }
 

@@ -187,6 +187,8 @@ DTEST_WORLD(Factory, Linspace, 1, 3) {
   EXPECT_STATUS(DTENSOR_EDTYPE, dtensor_linspace(mesh, DTENSOR_F64, 1, (int64_t[]){3},
                                                  dtensor_complex(0, 2), dtensor_real(4), rows, &x));
   EXPECT_NULL(x);
+  EXPECT_STATUS(DTENSOR_EDTYPE, dtensor_linspace(mesh, DTENSOR_F32, 1, (int64_t[]){3},
+                                                 dtensor_real(0), dtensor_real(1e300), rows, &x));
   dtensor_mesh_destroy(&mesh);
 }
 

@@ -257,6 +257,10 @@ DTEST_WORLD(FromLocal, ErrorsOnOneRank, 1, 2, 4) {
     EXPECT_STATUS(DTENSOR_EINVAL, dtensor_from_local(mesh, DTENSOR_F64, &bad, rows, NULL, &x));
   }
   {
+    BAD(bad.shape[0] = INT64_C(1) << 61)
+    EXPECT_STATUS(DTENSOR_EINVAL, dtensor_from_local(mesh, DTENSOR_F64, &bad, rows, NULL, &x));
+  }
+  {
     BAD(bad.ndim = 9)
     EXPECT_STATUS(DTENSOR_EINVAL, dtensor_from_local(mesh, DTENSOR_F64, &bad, rows, NULL, &x));
   }

@@ -64,6 +64,19 @@ static dtensor_status on_two_by_three(dtensor_sim *sim, void *ctx) {
 
 DTEST(Handle, Getters) { EXPECT_OK(dtensor_sim_run(6, on_two_by_three, NULL)); }
 
+DTEST(Handle, NullHasNoDimensions) {
+  EXPECT_EQ(dtensor_ndim(NULL), 0);
+  EXPECT_EQ(dtensor_size(NULL, -1), 0);
+  EXPECT_EQ((int)dtensor_dtype_of(NULL), 0);
+  EXPECT_TRUE(dtensor_mesh_of(NULL) == NULL);
+  EXPECT_EQ((int)dtensor_placement_of(NULL, 0).kind, (int)DTENSOR_REPLICATE);
+  EXPECT_NULL(dtensor_local_data(NULL));
+  EXPECT_EQ(dtensor_local_size(NULL, -1), 0);
+  EXPECT_EQ(dtensor_local_stride(NULL, 0), 0);
+  EXPECT_EQ(dtensor_local_offset(NULL, 0), 0);
+  EXPECT_EQ(dtensor_global_index(NULL, 0, 0), -1);
+}
+
 DTEST_WORLD(Handle, Lifetime, 1, 3) {
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));

@@ -37,7 +37,9 @@ typedef struct dtensor_redistribute_opts {
  * coordinate order, so results do not depend on timing. Memory: x, out, and the bytes in flight.
  *
  * Replicate to Partial leaves the value on coordinate 0 and the identity of the reduction
- * elsewhere, so it is exact for integers too; Shard to Partial leaves every value where it is.
+ * elsewhere, so it is exact for integers too; Shard to Partial leaves every value where it is. A
+ * Partial average is the one that rounds: all coordinates hold the value, and reading it back sums
+ * and divides.
  *
  * Errors: DTENSOR_EPLACEMENT  `to` does not fit the shape or the mesh
  *         DTENSOR_EDTYPE      `to` has a reduction that the dtype does not have

@@ -122,7 +122,7 @@ dtensor_status dtensor_from_local(dtensor_mesh *mesh, dtensor_dtype dtype,
  * Errors: DTENSOR_EMESH  this rank is not a member of the mesh */
 dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view);
 
-/* Of the global tensor, the same on every rank. Local. */
+/* Of the global tensor, the same on every rank. NULL has no dimensions, here and below. Local. */
 int dtensor_ndim(const dtensor *x);
 int64_t dtensor_size(const dtensor *x, int dim); /* dim -1: all elements */
 dtensor_dtype dtensor_dtype_of(const dtensor *x);
