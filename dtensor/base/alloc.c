@@ -23,8 +23,11 @@
 
 enum {
   ALIGNMENT = 64,
-  LARGE = 1 << 20,     /* bytes from which a buffer is worth keeping warm */
-  HUGE_PAGE = 2 << 20, /* alignment that lets the system back it with huge pages */
+  /* Bytes from which a buffer is worth keeping warm: malloc gives what is freed at the end of its
+   * heap back to the system, and the next exchange pays for every page again. */
+  LARGE = 1 << 16,
+  HUGE_FROM = 1 << 20, /* bytes from which huge pages are asked for */
+  HUGE_PAGE = 2 << 20, /* the alignment that they need */
   PAGE = 4096
 };
 
@@ -131,13 +134,14 @@ static buffer *new_small(size_t bytes) {
 
 static buffer *new_large(size_t bytes) {
   const size_t total = (bytes + ALIGNMENT + PAGE - 1) & ~(size_t)(PAGE - 1);
+  const size_t alignment = bytes < HUGE_FROM ? PAGE : HUGE_PAGE;
   void *base;
-  if (posix_memalign(&base, HUGE_PAGE, total) != 0) {
+  if (posix_memalign(&base, alignment, total) != 0) {
     empty_cache();
-    if (posix_memalign(&base, HUGE_PAGE, total) != 0) return NULL;
+    if (posix_memalign(&base, alignment, total) != 0) return NULL;
   }
 #ifdef MADV_HUGEPAGE
-  madvise(base, total, MADV_HUGEPAGE); /* a hint: it may fail */
+  if (alignment == HUGE_PAGE) madvise(base, total, MADV_HUGEPAGE); /* a hint: it may fail */
 #endif
   buffer *b = base;
   b->base = base;
