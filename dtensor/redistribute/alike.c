@@ -25,13 +25,19 @@ static uint64_t hash_layout(const dti_layout *layout) {
   return hash;
 }
 
+static uint64_t hash_box(const dti_box *box, int ndim) {
+  if (!box) return 0;
+  const size_t bytes = (size_t)ndim * sizeof *box->shape;
+  return dti_hash(dti_hash(dti_hash(0, box->from, bytes), box->to, bytes), box->shape, bytes);
+}
+
 /* The first fact of both functions below, so that the message names it. */
 static void add_verdict(dti_facts *facts, dtensor_status verdict) {
   dti_facts_add(facts, "whether the arguments are good", &verdict, sizeof verdict);
 }
 
 dtensor_status dti_alike_check(dti_comm *comm, const dti_layout *from, const dti_layout *to,
-                               dtensor_dtype dtype, int64_t max_bytes) {
+                               const dti_box *box, dtensor_dtype dtype, int64_t max_bytes) {
   if (!dti_check_enabled()) return DTENSOR_OK;
   const uint64_t source = hash_layout(from), target = hash_layout(to);
   dti_facts facts = {0};
@@ -40,6 +46,8 @@ dtensor_status dti_alike_check(dti_comm *comm, const dti_layout *from, const dti
   dti_facts_add(&facts, "the layout of the source", &source, sizeof source);
   dti_facts_add(&facts, "the layout asked for", &target, sizeof target);
   dti_facts_add(&facts, "max_bytes", &max_bytes, sizeof max_bytes);
+  const uint64_t part = hash_box(box, to->ndim);
+  dti_facts_add(&facts, "what moves", &part, sizeof part);
   return dti_facts_compare(comm, &facts);
 }
 

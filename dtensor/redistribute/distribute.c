@@ -59,7 +59,7 @@ dtensor_status dtensor_distribute_tensor(dtensor_mesh *mesh, dtensor_dtype dtype
     const dti_transfer_end source = {mesh, &from, (void *)global, stride};
     const dti_transfer_end target =
         y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = mesh, .layout = &to};
-    status = dti_transfer_run(&source, &target, dtype, 0, mine);
+    status = dti_transfer_run(&source, &target, NULL, dtype, 0, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;
@@ -77,5 +77,5 @@ dtensor_status dtensor_full_tensor(const dtensor *x, void *global) {
   int64_t stride[DTENSOR_MAX_NDIM];
   dti_packed_strides(whole.ndim, whole.shape, stride);
   const dti_transfer_end from = dti_tensor_end(x), to = {x->mesh, &whole, global, stride};
-  return dti_transfer_run(&from, &to, x->dtype, 0, mine);
+  return dti_transfer_run(&from, &to, NULL, x->dtype, 0, mine);
 }

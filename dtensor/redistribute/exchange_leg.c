@@ -118,6 +118,7 @@ dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
   dti_exchange *x = &leg->exchange;
   const dti_exchange_ends ends = {.from = &leg->from.layout,
                                   .to = &leg->to.layout,
+                                  .box = &leg->box,
                                   .from_place = leg->from.mesh->rank,
                                   .to_place = leg->to.mesh->rank,
                                   .same_mesh = leg->same_mesh,
@@ -186,8 +187,14 @@ static void fill_identity(const dti_leg *leg) {
   _Alignas(16) unsigned char identity[16];
   dti_identity(leg->dtype, leg->exchange.fill_op, identity);
   dti_array array = {.data = leg->to.data, .ndim = leg->to.layout.ndim};
-  dti_layout_local(&leg->to.layout, leg->to.mesh->coord, array.shape, NULL);
-  for (int d = 0; d < array.ndim; d++) array.stride[d] = leg->to.stride[d];
+  int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
+  dti_layout_local_box(&leg->to.layout, leg->to.mesh->coord, leg->box.to, leg->box.shape, begin,
+                       array.shape);
+  for (int d = 0; d < array.ndim; d++) {
+    array.stride[d] = leg->to.stride[d];
+    offset += begin[d] * array.stride[d];
+  }
+  array.data = at(leg->to.data, offset, leg->element);
   dti_fill(&array, identity, leg->element, leg->threads);
 }
 

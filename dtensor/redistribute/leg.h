@@ -19,6 +19,7 @@ typedef struct dti_leg {
   dti_step_kind kind;
   int mesh_dim; /* gathers */
   dti_leg_side from, to;
+  dti_box box; /* exchanges: what moves */
   dtensor_dtype dtype;
   size_t element;
   int threads;

@@ -18,7 +18,7 @@ static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layou
     const dti_transfer_end from = dti_tensor_end(x);
     const dti_transfer_end end =
         y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = mesh, .layout = to};
-    status = dti_transfer_run(&from, &end, x->dtype, max_bytes, mine);
+    status = dti_transfer_run(&from, &end, NULL, x->dtype, max_bytes, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;

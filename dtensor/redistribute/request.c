@@ -42,7 +42,7 @@ dtensor_status dtensor_redistribute_begin(const dtensor *x, const dtensor_placem
     const dti_transfer_end from = dti_tensor_end(x);
     const dti_transfer_end end =
         y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = x->mesh, .layout = &layout};
-    status = dti_transfer_begin(&from, &end, x->dtype, max_bytes, mine, &transfer);
+    status = dti_transfer_begin(&from, &end, NULL, x->dtype, max_bytes, mine, &transfer);
     /* Without a handle the failure, which all ranks are about to learn, cannot wait. */
     if (status == DTENSOR_OK && mine != DTENSOR_OK) status = dti_transfer_wait(&transfer);
   }

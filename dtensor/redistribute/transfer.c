@@ -88,7 +88,7 @@ static dti_leg_side side_of(const dti_transfer_end *end) {
 /* Lay the legs end to end. */
 static dtensor_status prepare_legs(dti_transfer *t, const dti_route *route,
                                    const dti_transfer_end *from, const dti_transfer_end *to,
-                                   dtensor_dtype dtype, dtensor_status mine) {
+                                   const dti_box *box, dtensor_dtype dtype, dtensor_status mine) {
   const int same_mesh = is_same_mesh(from, to);
   dti_leg_side here = side_of(from);
   for (int i = 0; i < t->steps; i++) {
@@ -105,6 +105,10 @@ static dtensor_status prepare_legs(dti_transfer *t, const dti_route *route,
     leg->from = here;
     leg->to = side_of(to);
     leg->to.layout = step->to;
+    leg->box = box ? *box : dti_box_whole(to->layout);
+    /* What lies in between is the box alone. */
+    if (i > 0) memset(leg->box.from, 0, sizeof leg->box.from);
+    if (i + 1 < t->steps) memset(leg->box.to, 0, sizeof leg->box.to);
     if (i + 1 < t->steps && mine == DTENSOR_OK) mine = make_between(t, i, &leg->to);
     if (mine == DTENSOR_OK) mine = dti_leg_prepare(leg);
     here = leg->to;
@@ -121,10 +125,24 @@ static dtensor_status check_budget(const dti_transfer *t, int64_t max_bytes) {
   return DTENSOR_OK;
 }
 
+static int is_everywhere(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind != DTENSOR_REPLICATE) return 0;
+  return 1;
+}
+
+static int is_in_place(const dti_box *box, int ndim) {
+  for (int d = 0; box && d < ndim; d++)
+    if (box->from[d] != box->to[d]) return 0;
+  return 1;
+}
+
 /* Whether no rank has anything to send to another: the same answer on all of them. */
-static int moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to) {
-  return is_same_mesh(from, to) &&
-         (to->mesh->size == 1 || dti_layout_is_local(from->layout, to->layout));
+static int moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
+                         const dti_box *box) {
+  if (!is_same_mesh(from, to)) return 0;
+  if (to->mesh->size == 1 || (box && is_everywhere(from->layout))) return 1;
+  return is_in_place(box, to->layout->ndim) && dti_layout_is_local(from->layout, to->layout);
 }
 
 static dtensor_status run_locally(dti_transfer *t) {
@@ -143,19 +161,19 @@ static dtensor_status start_agreement(dti_transfer *t) {
 }
 
 dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transfer_end *to,
-                                  dtensor_dtype dtype, int64_t max_bytes, dtensor_status mine,
-                                  dti_transfer **transfer) {
+                                  const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                  dtensor_status mine, dti_transfer **transfer) {
   *transfer = NULL;
   dti_comm *comm;
   DTI_TRY(dti_participants(from->mesh, to->mesh, &comm));
-  DTI_TRY(dti_alike_check(comm, from->layout, to->layout, dtype, max_bytes));
+  DTI_TRY(dti_alike_check(comm, from->layout, to->layout, box, dtype, max_bytes));
 
-  const int local = moves_nothing(from, to);
+  const int local = moves_nothing(from, to, box);
   dti_route route = {.steps = 1};
   if (local)
     route.step[0] = (dti_step){DTI_STEP_EXCHANGE, 0, *to->layout};
   else
-    dti_route_make(from->layout, to->layout, is_same_mesh(from, to), dtensor_dtype_size(dtype),
+    dti_route_make(from->layout, to->layout, box, is_same_mesh(from, to), dtensor_dtype_size(dtype),
                    &route);
 
   /* Before anything that may fail on this rank alone: all ranks take the same tags. */
@@ -176,7 +194,7 @@ dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transf
   t->legs = legs;
   for (int i = 0; i < t->steps; i++) legs[i].tag = tags[i];
 
-  mine = prepare_legs(t, &route, from, to, dtype, mine);
+  mine = prepare_legs(t, &route, from, to, box, dtype, mine);
   if (mine == DTENSOR_OK) mine = check_budget(t, max_bytes);
   t->outcome = mine;
   dtensor_status status = mine;
@@ -252,8 +270,9 @@ dtensor_status dti_transfer_wait(dti_transfer **transfer) {
 }
 
 dtensor_status dti_transfer_run(const dti_transfer_end *from, const dti_transfer_end *to,
-                                dtensor_dtype dtype, int64_t max_bytes, dtensor_status mine) {
+                                const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                dtensor_status mine) {
   dti_transfer *t;
-  DTI_TRY(dti_transfer_begin(from, to, dtype, max_bytes, mine, &t));
+  DTI_TRY(dti_transfer_begin(from, to, box, dtype, max_bytes, mine, &t));
   return dti_transfer_wait(&t);
 }

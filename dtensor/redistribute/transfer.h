@@ -9,7 +9,7 @@
 
 #include "dtensor/comm/comm.h"
 #include "dtensor/mesh/mesh.h"
-#include "dtensor/spec/layout.h"
+#include "dtensor/spec/box.h"
 
 /* One side: an array laid out over a mesh. data may be NULL where this rank has none. */
 typedef struct dti_transfer_end {
@@ -21,14 +21,16 @@ typedef struct dti_transfer_end {
 
 typedef struct dti_transfer dti_transfer;
 
-/* Start. `mine`: what this rank alone has failed at before; max_bytes: 0, or the most that a rank
- * may receive. Both ends' arrays must live until the end; layouts are copied. A transfer that moves
- * nothing between ranks is complete at once, without communication.
+/* Start. `box`: what moves, and where to; NULL: everything, then the global shapes are the same.
+ * What the target holds outside of the box stays as it is. `mine`: what this rank alone has failed
+ * at before; max_bytes: 0, or the most that a rank may receive. Both ends' arrays must live until
+ * the end; layouts are copied. A transfer that moves nothing between ranks is complete at once,
+ * without communication.
  *
  * Collective over the mesh, or, if the meshes differ, over their common communicator. */
 dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transfer_end *to,
-                                  dtensor_dtype dtype, int64_t max_bytes, dtensor_status mine,
-                                  dti_transfer **transfer);
+                                  const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                  dtensor_status mine, dti_transfer **transfer);
 
 /* Advance all transfers of this thread without blocking. *done: 1 if this one is complete; the
  * status is its outcome then. */
@@ -39,6 +41,7 @@ dtensor_status dti_transfer_wait(dti_transfer **transfer);
 
 /* begin and wait. */
 dtensor_status dti_transfer_run(const dti_transfer_end *from, const dti_transfer_end *to,
-                                dtensor_dtype dtype, int64_t max_bytes, dtensor_status mine);
+                                const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                dtensor_status mine);
 
 #endif

@@ -49,6 +49,19 @@ int64_t dti_axis_offset(const dti_axis *axis, const int64_t coord[]) {
   return dti_axis_global(axis, coord, 0, NULL);
 }
 
+int64_t dti_axis_below(const dti_axis *axis, const int64_t coord[], int64_t index) {
+  int64_t low = 0, high = dti_axis_length(axis, coord);
+  if (index >= axis->size) return high;
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (dti_axis_global(axis, coord, middle, NULL) < index)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
 int64_t dti_axis_owner(const dti_axis *axis, int64_t index, int64_t coord[], int64_t *run) {
   int64_t n = axis->size, position = index, together = n - index;
   for (int level = 0; level < axis->levels; level++) {

@@ -30,6 +30,9 @@ int64_t dti_axis_offset(const dti_axis *axis, const int64_t coord[]);
  * are consecutive globally too, at least 1. */
 int64_t dti_axis_global(const dti_axis *axis, const int64_t coord[], int64_t local, int64_t *run);
 
+/* How many local indices stand for global ones below `index`. */
+int64_t dti_axis_below(const dti_axis *axis, const int64_t coord[], int64_t index);
+
 /* The owner of a global index: coord[m] is written for the mesh dimensions of the axis only.
  * Returns the owner's local index; *run (may be NULL) says for how many indices from this one on
  * owner and local order go on. */

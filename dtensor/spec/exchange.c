@@ -26,6 +26,7 @@ typedef enum to_role {
 
 typedef struct planner {
   const dti_exchange_ends *ends;
+  dti_box box;
   from_role from[DTENSOR_MAX_NDIM];
   to_role to[DTENSOR_MAX_NDIM];
   int64_t from_size;
@@ -192,7 +193,8 @@ static dtensor_status plan_receives(planner *plan, tables *t) {
   }
   for (int d = 0; d < to->ndim; d++) {
     const dti_axis mine = dti_axis_of(to, d), other = dti_axis_of(from, d);
-    DTI_TRY(dti_pieces_cut(&mine, me, &other, fixed, &t->received[d]));
+    const dti_window window = {plan->box.to[d], plan->box.from[d], plan->box.shape[d]};
+    DTI_TRY(dti_pieces_cut(&mine, me, &other, &window, fixed, &t->received[d]));
   }
   return add_parcels(plan, near, t);
 }
@@ -270,7 +272,8 @@ static dtensor_status plan_sends(planner *plan, tables *t) {
   }
   for (int d = 0; d < from->ndim; d++) {
     const dti_axis mine = dti_axis_of(from, d), other = dti_axis_of(to, d);
-    DTI_TRY(dti_pieces_cut(&mine, me, &other, fixed, &t->sent[d]));
+    const dti_window window = {plan->box.from[d], plan->box.to[d], plan->box.shape[d]};
+    DTI_TRY(dti_pieces_cut(&mine, me, &other, &window, fixed, &t->sent[d]));
   }
   return add_sends(plan, me, t);
 }
@@ -281,6 +284,7 @@ dtensor_status dti_exchange_plan(const dti_exchange_ends *ends, dti_exchange *ex
   DTI_CHECK(t, DTENSOR_ENOMEM, "no memory for a plan");
   exchange->memory = t;
   planner plan = {.ends = ends, .exchange = exchange};
+  plan.box = ends->box ? *ends->box : dti_box_whole(ends->to);
   assign_roles(&plan);
   dtensor_status status = plan_receives(&plan, t);
   if (status == DTENSOR_OK) status = plan_sends(&plan, t);

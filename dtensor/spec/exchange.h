@@ -10,12 +10,15 @@
 #define DTENSOR_SPEC_EXCHANGE_H_
 
 #include "dtensor/base/region.h"
+#include "dtensor/spec/box.h"
 #include "dtensor/spec/layout.h"
 
-/* Two layouts of one global array. When the meshes are not the same, a receiving process that is
+/* Two layouts of one global array, or with a box of two: then its elements alone move, and the
+ * global shapes may differ. When the meshes are not the same, a receiving process that is
  * also in the source mesh prefers its own copy; the sender must be able to tell. */
 typedef struct dti_exchange_ends {
   const dti_layout *from, *to;
+  const dti_box *box;           /* NULL: everything */
   int64_t from_place, to_place; /* this process in each mesh, row-major; -1: not a member */
   int same_mesh;
   /* Different meshes only: the place in the source mesh of the process at a place of the target
@@ -44,7 +47,7 @@ typedef struct dti_exchange {
   dti_send *send;
   dti_parcel *parcel;
   int64_t messages_received, elements_received, elements_sent;
-  int fill; /* parcels leave elements out: fill with the identity of fill_op first */
+  int fill; /* parcels leave elements out: fill (the box) with the identity of fill_op first */
   dtensor_reduce_op fill_op;
   dtensor_reduce_op op; /* how contributions combine */
   int64_t divisor;      /* what the combined value is divided by: 1, or the ranks averaged over */

@@ -13,7 +13,8 @@ typedef struct cut {
 
 typedef struct cutter {
   const dti_axis *other;
-  int64_t origin, local; /* global and local index where the current run of ours begins */
+  int64_t origin, local; /* where the current run of ours begins: global index on the other side,
+                            and local index on ours */
   cut *cuts;
   int64_t count, room;
 } cutter;
@@ -84,15 +85,16 @@ static dtensor_status group(const cutter *c, dti_pieces *pieces) {
 }
 
 dtensor_status dti_pieces_cut(const dti_axis *mine, const int64_t coord[], const dti_axis *other,
-                              const int64_t fixed[], dti_pieces *pieces) {
+                              const dti_window *window, const int64_t fixed[], dti_pieces *pieces) {
   *pieces = (dti_pieces){0};
   cutter c = {.other = other};
   dtensor_status status = DTENSOR_OK;
-  const int64_t length = dti_axis_length(mine, coord);
-  for (int64_t at = 0, run = 0; at < length; at += run) {
+  const int64_t shift = window->theirs - window->mine;
+  const int64_t end = dti_axis_below(mine, coord, window->mine + window->length);
+  for (int64_t at = dti_axis_below(mine, coord, window->mine), run = 0; at < end; at += run) {
     c.local = at;
-    c.origin = dti_axis_global(mine, coord, at, &run);
-    if (run > length - at) run = length - at;
+    c.origin = dti_axis_global(mine, coord, at, &run) + shift;
+    if (run > end - at) run = end - at;
     DTI_TRY_OR(done, status, dti_axis_walk(other, c.origin, c.origin + run, fixed, keep, &c));
   }
   /* Runs come in order; only periodic owners come back and need sorting. */

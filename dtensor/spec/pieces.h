@@ -22,10 +22,15 @@ typedef struct dti_pieces {
   dti_run *theirs;  /* local indices of the owner */
 } dti_pieces;
 
-/* What `coord` owns on `mine`, cut by the owners on `other`; fixed[m] >= 0 takes only owners with
- * that coordinate on mesh dimension m. Errors: DTENSOR_ENOMEM */
+/* The indices [mine, mine + length) of one axis are [theirs, theirs + length) of the other. */
+typedef struct dti_window {
+  int64_t mine, theirs, length;
+} dti_window;
+
+/* What `coord` owns of the window on `mine`, cut by the owners on `other`; fixed[m] >= 0 takes only
+ * owners with that coordinate on mesh dimension m. Errors: DTENSOR_ENOMEM */
 dtensor_status dti_pieces_cut(const dti_axis *mine, const int64_t coord[], const dti_axis *other,
-                              const int64_t fixed[], dti_pieces *pieces);
+                              const dti_window *window, const int64_t fixed[], dti_pieces *pieces);
 void dti_pieces_free(dti_pieces *pieces);
 
 #endif

@@ -121,19 +121,31 @@ static int route_by_gathers(const dti_layout *from, const dti_layout *to, dti_ro
   return route->steps > 0;
 }
 
-void dti_route_make(const dti_layout *from, const dti_layout *to, int same_mesh, size_t element,
-                    dti_route *route) {
+/* A layout of the shape of a box alone. Explicit sizes fit the global array that they were made for
+ * and no other. */
+static dti_layout boxed(const dti_layout *layout, const dti_box *box) {
+  dti_layout of_box = *layout;
+  for (int d = 0; d < layout->ndim; d++) of_box.shape[d] = box->shape[d];
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind == DTENSOR_SHARD_SIZES)
+      of_box.p[m] = dtensor_shard_balanced(layout->p[m].dim);
+  return of_box;
+}
+
+void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box *box, int same_mesh,
+                    size_t element, dti_route *route) {
   const int64_t few = (int64_t)(DTI_FEW_BYTES / element);
-  const int is_small = dti_numel(to->ndim, to->shape) <= few;
+  const int is_small = dti_numel(to->ndim, box ? box->shape : to->shape) <= few;
   /* Each gather rounds bf16 and f16, the only dtypes of 2 bytes, but a sum is rounded once. */
-  if (is_small && same_mesh && route_by_gathers(from, to, route) &&
+  if (!box && is_small && same_mesh && route_by_gathers(from, to, route) &&
       (route->steps == 1 || element != sizeof(uint16_t)))
     return;
 
   route->steps = 1;
   route->step[0].kind = DTI_STEP_EXCHANGE;
+  const dti_layout source = box ? boxed(from, box) : *from, target = box ? boxed(to, box) : *to;
   if (!is_small && needs_spreading(from, to, same_mesh) &&
-      spread_layout(from, to, same_mesh, &route->step[0].to)) {
+      spread_layout(&source, &target, same_mesh, &route->step[0].to)) {
     route->steps = 2;
     route->step[1].kind = DTI_STEP_EXCHANGE;
   }

@@ -3,7 +3,7 @@
 #ifndef DTENSOR_SPEC_ROUTE_H_
 #define DTENSOR_SPEC_ROUTE_H_
 
-#include "dtensor/spec/layout.h"
+#include "dtensor/spec/box.h"
 
 typedef enum dti_step_kind {
   DTI_STEP_EXCHANGE, /* a direct exchange (exchange.h) into `to` */
@@ -31,9 +31,11 @@ typedef struct dti_route {
  * bytes per rank instead of (p-1) n. The intermediate layout refines the target's: its extra splits
  * come after the target's own, so that the second exchange only gathers.
  *
+ * Of a box (NULL: everything) the layout in between has the shape of the box alone.
+ *
  * Source: Chan, Heimlich, Purkayastha, van de Geijn, "Collective communication: theory, practice,
  * and experience", 2007. */
-void dti_route_make(const dti_layout *from, const dti_layout *to, int same_mesh, size_t element,
-                    dti_route *route);
+void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box *box, int same_mesh,
+                    size_t element, dti_route *route);
 
 #endif

@@ -179,3 +179,36 @@ int64_t ownership_least_total(const ownership *from, const ownership *to) {
   }
   return total;
 }
+
+double ownership_combined(const ownership *to, const double *const part[], int64_t first,
+                          int64_t element) {
+  double value = 0;
+  int64_t averaged = 1, n = 0;
+  for (int m = 0; m < to->mesh_ndim; m++)
+    if (to->p[m].kind == DTENSOR_PARTIAL && to->p[m].op == DTENSOR_AVG) averaged *= to->mesh[m];
+  for (int64_t rank = 0; rank < to->ranks; rank++) {
+    bool same_line = true;
+    dtensor_reduce_op op = DTENSOR_SUM;
+    for (int m = 0; m < to->mesh_ndim; m++) {
+      const bool partial = to->p[m].kind == DTENSOR_PARTIAL;
+      if (partial && to->p[m].op != DTENSOR_AVG) op = to->p[m].op;
+      if (!partial && ownership_coordinate(to, rank, m) != ownership_coordinate(to, first, m))
+        same_line = false;
+    }
+    if (!same_line) continue;
+    const double here = part[rank][ownership_local(to, rank, element)];
+    if (n++ == 0)
+      value = here;
+    else if (op == DTENSOR_MAX)
+      value = here > value ? here : value;
+    else
+      value += here;
+  }
+  return value / (double)averaged;
+}
+
+bool ownership_is_first_of_line(const ownership *to, int64_t rank) {
+  for (int m = 0; m < to->mesh_ndim; m++)
+    if (to->p[m].kind == DTENSOR_PARTIAL && ownership_coordinate(to, rank, m) != 0) return false;
+  return true;
+}

@@ -38,6 +38,12 @@ bool ownership_keeps_partial(const ownership *from, const ownership *to, int mes
 double ownership_value(int64_t element);
 double ownership_contribution(const ownership *o, int64_t rank, int64_t element);
 
+/* Put together what the ranks hold of an element, part[rank] being their packed local arrays, over
+ * the coordinates where it is Partial. `first` has coordinate 0 on them. */
+double ownership_combined(const ownership *to, const double *const part[], int64_t first,
+                          int64_t element);
+bool ownership_is_first_of_line(const ownership *to, int64_t rank);
+
 /* The bytes that must be received at least, in elements: by one rank if nothing is reduced, else by
  * all ranks together. */
 bool ownership_reduces(const ownership *from, const ownership *to);

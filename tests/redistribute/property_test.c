@@ -86,46 +86,12 @@ static dtensor_status make_source(dtensor_mesh *mesh, const ownership *o, dtenso
   return status;
 }
 
-/* Put together what the ranks hold of an element, over the coordinates where it is Partial. `first`
- * has coordinate 0 on them. */
-static double combined(const family *f, const ownership *to, int64_t first, int64_t element) {
-  double value = 0;
-  int64_t averaged = 1, n = 0;
-  for (int m = 0; m < to->mesh_ndim; m++)
-    if (to->p[m].kind == DTENSOR_PARTIAL && to->p[m].op == DTENSOR_AVG) averaged *= to->mesh[m];
-  for (int64_t rank = 0; rank < to->ranks; rank++) {
-    bool same_line = true;
-    dtensor_reduce_op op = DTENSOR_SUM;
-    for (int m = 0; m < to->mesh_ndim; m++) {
-      const bool partial = to->p[m].kind == DTENSOR_PARTIAL;
-      if (partial && to->p[m].op != DTENSOR_AVG) op = to->p[m].op;
-      if (!partial && ownership_coordinate(to, rank, m) != ownership_coordinate(to, first, m))
-        same_line = false;
-    }
-    if (!same_line) continue;
-    const double part = f->result[rank][ownership_local(to, rank, element)];
-    if (n++ == 0)
-      value = part;
-    else if (op == DTENSOR_MAX)
-      value = part > value ? part : value;
-    else
-      value += part;
-  }
-  return value / (double)averaged;
-}
-
-static bool is_first_of_line(const ownership *to, int64_t rank) {
-  for (int m = 0; m < to->mesh_ndim; m++)
-    if (to->p[m].kind == DTENSOR_PARTIAL && ownership_coordinate(to, rank, m) != 0) return false;
-  return true;
-}
-
 static void check_values(const family *f, int from, int to) {
   const ownership *o = &f->own[to];
   for (int64_t rank = 0; rank < o->ranks; rank++) {
-    for (int64_t e = 0; e < o->elements && is_first_of_line(o, rank); e++) {
+    for (int64_t e = 0; e < o->elements && ownership_is_first_of_line(o, rank); e++) {
       if (ownership_local(o, rank, e) < 0) continue;
-      const double value = combined(f, o, rank, e);
+      const double value = ownership_combined(o, f->result, rank, e);
       if (value == ownership_value(e)) continue;
       dtest_fail(__FILE__, __LINE__, "%s -> %s: element %lld is %g on rank %lld, should be %g",
                  f->name[from], f->name[to], (long long)e, value, (long long)rank,

@@ -1,0 +1,235 @@
+#define _DEFAULT_SOURCE /* pthread_barrier_t */
+/* Transfers of boxes: random boxes between arrays of other shapes and any layouts, element by
+ * element. What lies outside of the box must not change by a bit. */
+#include <dtensor/debug.h>
+#include <dtensor/memory.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/redistribute/transfer.h"
+#include "tests/harness/dtest.h"
+#include "tests/redistribute/ownership.h"
+
+enum { RANKS_MAX = 8, CASES = 400, NAME_SIZE = 64 };
+
+typedef struct box_case {
+  ownership from, to;
+  dti_box box;
+  char text[2 * NAME_SIZE];
+  bool column_major[2];
+} box_case;
+
+typedef struct box_world {
+  int mesh_ndim, ndim;
+  int64_t mesh[DTENSOR_MAX_NDIM];
+  box_case *cases;
+  pthread_barrier_t barrier;
+  const double *result[RANKS_MAX];
+} box_world;
+
+/* A fixed sequence: xorshift. */
+static uint64_t random_state;
+static int64_t random_below(int64_t n) {
+  random_state ^= random_state << 13;
+  random_state ^= random_state >> 7;
+  random_state ^= random_state << 17;
+  return (int64_t)(random_state % (uint64_t)n);
+}
+
+static dtensor_placement random_placement(int ndim, int64_t ranks, const int64_t shape[],
+                                          int64_t sizes[], bool reduces_by_max) {
+  const int dim = (int)random_below(ndim);
+  switch (random_below(9)) {
+    case 0:
+      return dtensor_replicate();
+    case 1:
+      return dtensor_shard_balanced(dim);
+    case 2:
+      return dtensor_shard_cyclic(dim, 1 + random_below(3));
+    case 3:
+      return dtensor_strided_shard(dim, 1 + random_below(3));
+    case 4: {
+      int64_t rest = shape[dim];
+      for (int64_t r = 0; r + 1 < ranks; r++) rest -= sizes[r] = random_below(rest + 1);
+      sizes[ranks - 1] = rest;
+      return dtensor_shard_sizes(dim, sizes);
+    }
+    case 5:
+    case 6:
+      return dtensor_partial(reduces_by_max ? DTENSOR_MAX : DTENSOR_SUM);
+    case 7:
+      return dtensor_partial(reduces_by_max ? DTENSOR_MAX : DTENSOR_AVG);
+    default:
+      return dtensor_shard(dim);
+  }
+}
+
+/* Explicit sizes borrow their array, so those of all cases live as long as the test. */
+static int64_t sizes_room[CASES][2][DTENSOR_MAX_NDIM][RANKS_MAX];
+
+static void random_side(const box_world *w, int at, int side, ownership *o) {
+  dtensor_placement p[DTENSOR_MAX_NDIM];
+  do {
+    int64_t shape[DTENSOR_MAX_NDIM];
+    const bool by_max = random_below(4) == 0;
+    for (int d = 0; d < w->ndim; d++) shape[d] = random_below(12) ? 1 + random_below(24) : 0;
+    for (int m = 0; m < w->mesh_ndim; m++)
+      p[m] = random_placement(w->ndim, w->mesh[m], shape, sizes_room[at][side][m], by_max);
+    if (ownership_make(w->mesh_ndim, w->mesh, w->ndim, shape, p, o)) return;
+  } while (true); /* nested explicit sizes seldom fit */
+}
+
+static void draw(box_world *w, int at) {
+  box_case *c = &w->cases[at];
+  random_side(w, at, 0, &c->from);
+  random_side(w, at, 1, &c->to);
+  for (int d = 0; d < w->ndim; d++) {
+    const int64_t a = c->from.shape[d], b = c->to.shape[d];
+    c->box.shape[d] = random_below((a < b ? a : b) + 1);
+    c->box.from[d] = random_below(a - c->box.shape[d] + 1);
+    c->box.to[d] = random_below(b - c->box.shape[d] + 1);
+  }
+  for (int side = 0; side < 2; side++) c->column_major[side] = random_below(3) == 0;
+  const size_t n = (size_t)w->mesh_ndim;
+  char text[2][NAME_SIZE] = {"", ""};
+  EXPECT_OK(dtensor_placements_format(c->from.p, (int)n, text[0], NAME_SIZE));
+  EXPECT_OK(dtensor_placements_format(c->to.p, (int)n, text[1], NAME_SIZE));
+  strcpy(c->text, text[0]);
+  strcat(strcat(c->text, " -> "), text[1]);
+}
+
+static void strides_of(const ownership *o, int64_t rank, bool column_major, int64_t stride[]) {
+  const int64_t *shape = o->local_shape + rank * DTENSOR_MAX_NDIM;
+  int64_t step = 1;
+  for (int i = 0; i < o->ndim; i++) {
+    const int d = column_major ? i : o->ndim - 1 - i;
+    stride[d] = step;
+    step *= shape[d];
+  }
+}
+
+/* The place in a strided array of row-major local index `at`. */
+static int64_t place(const ownership *o, int64_t rank, const int64_t stride[], int64_t at) {
+  const int64_t *shape = o->local_shape + rank * DTENSOR_MAX_NDIM;
+  int64_t offset = 0;
+  for (int d = o->ndim - 1; d >= 0; d--) {
+    offset += at % shape[d] * stride[d];
+    at /= shape[d];
+  }
+  return offset;
+}
+
+/* An array that holds o's contributions to values that all differ from those of the other side. */
+static double *fill(const ownership *o, int64_t rank, const int64_t stride[], double factor) {
+  double *data = malloc(((size_t)ownership_local_size(o, rank) + 1) * sizeof *data);
+  for (int64_t e = 0; e < o->elements; e++) {
+    const int64_t at = ownership_local(o, rank, e);
+    if (at >= 0) data[place(o, rank, stride, at)] = factor * ownership_contribution(o, rank, e);
+  }
+  return data;
+}
+
+/* The element of the source that becomes this one of the target, or -1. */
+static int64_t source_of(const box_case *c, int64_t element) {
+  int64_t index[DTENSOR_MAX_NDIM], source = 0;
+  for (int d = c->to.ndim - 1; d >= 0; d--) {
+    index[d] = element % c->to.shape[d] - c->box.to[d];
+    element /= c->to.shape[d];
+    if (index[d] < 0 || index[d] >= c->box.shape[d]) return -1;
+  }
+  for (int d = 0; d < c->to.ndim; d++)
+    source = source * c->from.shape[d] + index[d] + c->box.from[d];
+  return source;
+}
+
+static void check(const box_world *w, const box_case *c) {
+  const ownership *o = &c->to;
+  for (int64_t rank = 0; rank < o->ranks; rank++)
+    for (int64_t e = 0; e < o->elements; e++) {
+      const int64_t at = ownership_local(o, rank, e), source = source_of(c, e);
+      if (at < 0) continue;
+      double is = w->result[rank][at], want = 4096 * ownership_contribution(o, rank, e);
+      if (source >= 0 && !ownership_is_first_of_line(o, rank)) continue;
+      if (source >= 0) {
+        is = ownership_combined(o, w->result, rank, e);
+        want = ownership_value(source);
+      }
+      if (is == want) continue;
+      dtest_fail(__FILE__, __LINE__, "%s: element %lld is %g on rank %lld, should be %g (%s)",
+                 c->text, (long long)e, is, (long long)rank, want, source < 0 ? "outside" : "box");
+      return;
+    }
+}
+
+static dtensor_status transfer_cases(dtensor_sim *sim, void *ctx) {
+  box_world *w = ctx;
+  const int64_t rank = dtensor_sim_rank(sim);
+  dtest_set_sim_rank((int)rank, dtensor_sim_size(sim));
+  dtensor_mesh *mesh = NULL;
+  SIM_REQUIRE_OK(dtensor_sim_init_device_mesh(sim, w->mesh_ndim, w->mesh,
+                                              &(dtensor_mesh_opts){.threads = 1}, &mesh));
+  for (int i = 0; i < CASES; i++) {
+    const box_case *c = &w->cases[i];
+    int64_t stride[2][DTENSOR_MAX_NDIM];
+    strides_of(&c->from, rank, c->column_major[0], stride[0]);
+    strides_of(&c->to, rank, c->column_major[1], stride[1]);
+    double *source = fill(&c->from, rank, stride[0], 1);
+    double *target = fill(&c->to, rank, stride[1], 4096);
+    dti_layout from, to;
+    SIM_REQUIRE_OK(
+        dti_layout_init(&from, w->ndim, c->from.shape, w->mesh_ndim, w->mesh, c->from.p));
+    SIM_REQUIRE_OK(dti_layout_init(&to, w->ndim, c->to.shape, w->mesh_ndim, w->mesh, c->to.p));
+    const dti_transfer_end ends[] = {{mesh, &from, source, stride[0]},
+                                     {mesh, &to, target, stride[1]}};
+    SIM_REQUIRE_OK(dti_transfer_run(&ends[0], &ends[1], &c->box, DTENSOR_F64, 0, DTENSOR_OK));
+    double *packed = malloc(((size_t)ownership_local_size(&c->to, rank) + 1) * sizeof *packed);
+    for (int64_t at = 0; at < ownership_local_size(&c->to, rank); at++)
+      packed[at] = target[place(&c->to, rank, stride[1], at)];
+    w->result[rank] = packed;
+    pthread_barrier_wait(&w->barrier);
+    if (rank == i % dtensor_sim_size(sim)) check(w, c);
+    pthread_barrier_wait(&w->barrier);
+    free(packed);
+    free(target);
+    free(source);
+  }
+  dtensor_mesh_destroy(&mesh);
+  return DTENSOR_OK;
+}
+
+static void run(int ndim, int mesh_ndim, const int64_t mesh[]) {
+  static box_world w;
+  int64_t ranks = 1;
+  w = (box_world){.mesh_ndim = mesh_ndim, .ndim = ndim};
+  for (int m = 0; m < mesh_ndim; m++) ranks *= w.mesh[m] = mesh[m];
+  w.cases = calloc(CASES, sizeof *w.cases);
+  random_state = (uint64_t)(2026 + 10 * ranks + mesh_ndim);
+  for (int i = 0; i < CASES; i++) draw(&w, i);
+  pthread_barrier_init(&w.barrier, NULL, (unsigned)ranks);
+  EXPECT_OK(dtensor_sim_run((int)ranks, transfer_cases, &w));
+  pthread_barrier_destroy(&w.barrier);
+  for (int i = 0; i < CASES; i++) {
+    ownership_free(&w.cases[i].from);
+    ownership_free(&w.cases[i].to);
+  }
+  free(w.cases);
+}
+
+DTEST(Box, OfMatricesOnALine) {
+  run(2, 1, (int64_t[]){1});
+  run(2, 1, (int64_t[]){2});
+  run(2, 1, (int64_t[]){3});
+  run(2, 1, (int64_t[]){6});
+}
+
+DTEST(Box, OfMatricesOnAGrid) {
+  run(2, 2, (int64_t[]){2, 2});
+  run(2, 2, (int64_t[]){3, 2});
+}
+
+DTEST(Box, OfVectorsAndCubes) {
+  run(1, 2, (int64_t[]){2, 2});
+  run(3, 2, (int64_t[]){2, 3});
+  run(3, 3, (int64_t[]){2, 2, 2});
+}
