@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "dtensor/base/region.h"
+#include "dtensor/kernels/region_walk.h"
 #include "dtensor/placement.h"
 #include "dtensor/types.h"
 
@@ -26,10 +27,6 @@ void dti_unpack(void *data, const int64_t stride[], const dti_region *region, co
 void dti_copy_region(void *dst, const int64_t dst_stride[], const dti_region *dst_region,
                      const void *src, const int64_t src_stride[], const dti_region *src_region,
                      size_t element, int threads);
-
-/* The offset in elements if the region is one contiguous stretch of memory in message order, else
- * -1: then it can be sent from, or received into, its place. */
-int64_t dti_region_contiguous(const int64_t stride[], const dti_region *region);
 
 /* acc[i] = acc[i] op in[i], i < n, contiguous. AVG adds. Bool: as its ops; bf16 and f16 through
  * float. */

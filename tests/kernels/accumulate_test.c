@@ -9,29 +9,6 @@
 #include "tests/kernels/random_arrays.h"
 #include "tests/kernels/values.h"
 
-static value combined(dtensor_reduce_op op, int boolean, value a, value b) {
-  const uint64_t x = (uint64_t)a.integer, y = (uint64_t)b.integer;
-  const int less = creal(a.number) < creal(b.number), integer_less = a.integer < b.integer;
-  switch (op) {
-    case DTENSOR_SUM:
-    case DTENSOR_AVG:
-      return (value){a.number + b.number, boolean ? (int64_t)(x | y) : (int64_t)(x + y)};
-    case DTENSOR_PRODUCT:
-      return (value){a.number * b.number, (int64_t)(x * y)};
-    case DTENSOR_MIN:
-      return (value){less ? a.number : b.number, integer_less ? a.integer : b.integer};
-    case DTENSOR_MAX:
-      return (value){less ? b.number : a.number, integer_less ? b.integer : a.integer};
-    case DTENSOR_BAND:
-      return (value){0, (int64_t)(x & y)};
-    case DTENSOR_BOR:
-      return (value){0, (int64_t)(x | y)};
-    case DTENSOR_BXOR:
-      return (value){0, (int64_t)(x ^ y)};
-  }
-  return a;
-}
-
 static void accumulate_one(dtensor_dtype dtype, dtensor_reduce_op op, int64_t n, int threads) {
   const size_t element = dtensor_dtype_size(dtype), bytes = (size_t)n * element;
   random_array acc = make_dense(1, &n, element), in = make_dense(1, &n, element);
@@ -41,8 +18,8 @@ static void accumulate_one(dtensor_dtype dtype, dtensor_reduce_op op, int64_t n,
   memcpy(other, acc.view.data, bytes);
   for (size_t i = 0; i < bytes; i += element)
     store(dtype,
-          combined(op, dtype == DTENSOR_BOOL, load(dtype, (char *)acc.view.data + i),
-                   load(dtype, (char *)in.view.data + i)),
+          reduced(op, dtype == DTENSOR_BOOL, load(dtype, (char *)acc.view.data + i),
+                  load(dtype, (char *)in.view.data + i)),
           want + i);
   dti_accumulate(acc.view.data, in.view.data, n, dtype, op, threads);
   int good = 1;

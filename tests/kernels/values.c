@@ -81,3 +81,26 @@ int near(dtensor_dtype dtype, const void *got, const void *want, double ulps, do
   const double size = fmax(cabs(w.number), scale);
   return cabs(g.number - w.number) <= ulps * precision(dtype) * size;
 }
+
+value reduced(dtensor_reduce_op op, int boolean, value a, value b) {
+  const uint64_t x = (uint64_t)a.integer, y = (uint64_t)b.integer;
+  const int less = creal(a.number) < creal(b.number), integer_less = a.integer < b.integer;
+  switch (op) {
+    case DTENSOR_SUM:
+    case DTENSOR_AVG:
+      return (value){a.number + b.number, boolean ? (int64_t)(x | y) : (int64_t)(x + y)};
+    case DTENSOR_PRODUCT:
+      return (value){a.number * b.number, (int64_t)(x * y)};
+    case DTENSOR_MIN:
+      return (value){less ? a.number : b.number, integer_less ? a.integer : b.integer};
+    case DTENSOR_MAX:
+      return (value){less ? b.number : a.number, integer_less ? b.integer : a.integer};
+    case DTENSOR_BAND:
+      return (value){0, (int64_t)(x & y)};
+    case DTENSOR_BOR:
+      return (value){0, (int64_t)(x | y)};
+    case DTENSOR_BXOR:
+      return (value){0, (int64_t)(x ^ y)};
+  }
+  return a;
+}

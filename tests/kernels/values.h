@@ -6,6 +6,7 @@
 #include <complex.h>
 #include <stdint.h>
 
+#include "dtensor/placement.h"
 #include "dtensor/types.h"
 
 typedef struct value {
@@ -18,6 +19,9 @@ int is_complex(dtensor_dtype dtype);
 value load(dtensor_dtype dtype, const void *element);
 /* Integers are cut to their size: arithmetic wraps. */
 void store(dtensor_dtype dtype, value v, void *element);
+
+/* a op b, as reductions have it; `boolean` if they are of DTENSOR_BOOL. */
+value reduced(dtensor_reduce_op op, int boolean, value a, value b);
 
 /* Integers: the same. Others: to within `ulps` units of the dtype's precision of max(|want|,
  * scale); NaN is near NaN. */

@@ -1,0 +1,18 @@
+/* Copying one box of elements. */
+#ifndef DTENSOR_KERNELS_COPY_BOX_H_
+#define DTENSOR_KERNELS_COPY_BOX_H_
+
+#include "dtensor/kernels/region_walk.h"
+
+/* Whether the box is denser along i than along j. */
+int dti_place_transposed(const dti_place *place, int64_t ni);
+
+/* Whether the box's rows are dense. */
+int dti_place_dense(const dti_place *place, size_t element);
+
+/* dst = src for a box of ni x nj elements; nothing if they are the same place. dst is not denser
+ * along i than along j. */
+void dti_copy_box(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
+                  const dti_place *src);
+
+#endif

@@ -1,0 +1,21 @@
+/* Stores that go past the cache: half the memory traffic for what nobody reads soon. */
+#ifndef DTENSOR_KERNELS_STREAM_H_
+#define DTENSOR_KERNELS_STREAM_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Whether a transfer that writes so many bytes should be streamed: whether it would drive all else
+ * out of a core's own cache. */
+int dti_stream_pays(int64_t bytes);
+
+/* For tests: stream from so many bytes on; 0 for the machine's own limit. */
+void dti_stream_from(int64_t bytes);
+
+/* dst = src, past the cache but for lines that are written in part. */
+void dti_stream_row(char *dst, const char *src, size_t bytes);
+
+/* What was streamed is visible before what this thread writes next. */
+void dti_stream_fence(void);
+
+#endif
