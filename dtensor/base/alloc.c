@@ -1,166 +1,251 @@
-#define _DEFAULT_SOURCE /* posix_memalign, madvise */
+/* Buffers in the arena: small ones in classes of one size, each with a list of free blocks; the
+ * others in extents of whole pages, which stay warm for a while when they are freed.
+ *
+ * Large extents begin at a huge page, and lie in a part of the arena of their own, so that small
+ * ones do not break up the room between them. */
 #include "dtensor/base/alloc.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
+#include "dtensor/base/arena.h"
+#include "dtensor/base/extent.h"
 #include "dtensor/memory.h"
 
-/* A buffer that waits in the cache looks used to AddressSanitizer, so there it is freed. */
 #if defined(__SANITIZE_ADDRESS__)
-#define CACHES 0
+#define ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define CACHES 0
+#define ASAN 1
 #endif
 #endif
-#ifndef CACHES
-#define CACHES 1
+
+/* AddressSanitizer is told by hand what is not a caller's: what is free, headers and tails. */
+#ifdef ASAN
+#include <sanitizer/asan_interface.h>
+#define HIDE(memory, bytes) ASAN_POISON_MEMORY_REGION(memory, bytes)
+#define SHOW(memory, bytes) ASAN_UNPOISON_MEMORY_REGION(memory, bytes)
+#define READS_HEADERS __attribute__((no_sanitize_address))
+enum { TAIL = 64 };
+#else
+#define HIDE(memory, bytes) ((void)(memory))
+#define SHOW(memory, bytes) ((void)(memory))
+#define READS_HEADERS
+enum { TAIL = 0 };
 #endif
 
 enum {
   ALIGNMENT = 64,
-  /* Bytes from which a buffer is worth keeping warm: malloc gives what is freed at the end of its
-   * heap back to the system, and the next exchange pays for every page again. */
-  LARGE = 1 << 16,
-  HUGE_FROM = 1 << 20, /* bytes from which huge pages are asked for */
-  HUGE_PAGE = 2 << 20, /* the alignment that they need */
-  PAGE = 4096
+  SMALL = 1 << 16,       /* the largest block of a class, with its header */
+  SLAB = 1 << 16,        /* so much at once for a class, or */
+  SLAB_BLOCKS = 8,       /* so many of its blocks */
+  CLASSES = 37,          /* class_of(SMALL) + 1 */
+  LARGE = DTI_HUGE_PAGE, /* bytes from which a buffer begins at a huge page */
 };
+/* Two copies of a matrix of 4096 x 4096 doubles, their sum, and as much again in flight. */
+#define DEFAULT_LIMIT ((size_t)1 << 30)
 
-/* In the 64 bytes before the caller's. */
-typedef struct buffer {
-  size_t bytes;                 /* that the caller asked for */
-  size_t capacity;              /* that it has room for; 0: small, and never cached */
-  void *base;                   /* what free() takes */
-  struct buffer *older, *newer; /* in the cache */
-} buffer;
+/* In the 64 bytes before the caller's, unless it is large. */
+typedef struct block {
+  size_t bytes;       /* that the caller asked for */
+  dti_extent *extent; /* NULL: it is of a class */
+  int size_class;
+  struct block *next; /* free */
+} block;
+_Static_assert(sizeof(block) <= ALIGNMENT, "the header must fit before the data");
 
-_Static_assert(sizeof(buffer) <= ALIGNMENT, "the header must fit before the data");
+typedef struct size_class {
+  pthread_mutex_t lock;
+  block *free;
+  char *fresh, *end; /* of its last slab, what was never used */
+} size_class;
 
-static atomic_llong current, peak, allocations;
+static size_class classes[CLASSES];
 
 static struct {
   pthread_mutex_t lock;
-  buffer *oldest, *newest;
-  size_t bytes, limit;
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER, .limit = CACHES ? (size_t)256 << 20 : 0};
+  char *base;
+  size_t large_from; /* the offset where large ones begin */
+  dti_extents medium, large;
+  dti_extent **large_at; /* by number of the huge page where it begins */
+  size_t limit;          /* of warm bytes */
+} arena = {.lock = PTHREAD_MUTEX_INITIALIZER, .limit = DEFAULT_LIMIT};
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_llong current, peak, allocations;
 static _Thread_local int fail_after = -1;
 
-static void *data_of(buffer *b) { return (char *)b + ALIGNMENT; }
-static buffer *buffer_of(void *memory) { return (buffer *)(void *)((char *)memory - ALIGNMENT); }
+/* ---- the beginning, and forks */
 
-/* ---- the cache: a list in the order of age, in the headers of the buffers themselves */
-
-static void unlink_buffer(buffer *b) {
-  *(b->older ? &b->older->newer : &cache.oldest) = b->newer;
-  *(b->newer ? &b->newer->older : &cache.newest) = b->older;
-  cache.bytes -= b->capacity;
+static void before_fork(void) {
+  for (int i = 0; i < CLASSES; i++) pthread_mutex_lock(&classes[i].lock);
+  pthread_mutex_lock(&arena.lock);
 }
 
-static void push_newest(buffer *b) {
-  b->older = cache.newest;
-  b->newer = NULL;
-  *(b->older ? &b->older->newer : &cache.oldest) = b;
-  cache.newest = b;
-  cache.bytes += b->capacity;
+static void after_fork(void) {
+  pthread_mutex_unlock(&arena.lock);
+  for (int i = 0; i < CLASSES; i++) pthread_mutex_unlock(&classes[i].lock);
 }
 
-/* The smallest that is large enough and wastes a quarter at most. */
-static buffer *take_cached(size_t bytes) {
-  buffer *best = NULL;
-  pthread_mutex_lock(&cache.lock);
-  for (buffer *b = cache.newest; b && !(best && best->capacity == bytes); b = b->older)
-    if (b->capacity >= bytes && b->capacity - bytes <= bytes / 4 &&
-        (!best || b->capacity < best->capacity))
-      best = b;
-  if (best) unlink_buffer(best);
-  pthread_mutex_unlock(&cache.lock);
-  return best;
+static void in_child(void) {
+  dti_arena_after_fork();
+  after_fork();
 }
 
-/* Keeps `b`, if there is one, and gives back what is then over the limit, the oldest first. */
-static void trim_cache(buffer *b) {
-  buffer *dropped = NULL;
-  pthread_mutex_lock(&cache.lock);
-  if (b && b->capacity <= cache.limit) {
-    push_newest(b);
-    b = NULL;
-  }
-  while (cache.bytes > cache.limit) {
-    buffer *oldest = cache.oldest;
-    unlink_buffer(oldest);
-    oldest->newer = dropped;
-    dropped = oldest;
-  }
-  pthread_mutex_unlock(&cache.lock);
+/* Without memory for its tables, the arena has no room: all allocations fail. */
+static void begin(void) {
+  size_t bytes;
+  arena.base = dti_arena_base(&bytes);
+  for (int i = 0; i < CLASSES; i++) pthread_mutex_init(&classes[i].lock, NULL);
+  pthread_atfork(before_fork, after_fork, in_child);
+  if (!arena.base) return;
+  arena.large_from = bytes / 4 / DTI_HUGE_PAGE * DTI_HUGE_PAGE;
+  arena.large_at = calloc((bytes - arena.large_from) / DTI_HUGE_PAGE, sizeof *arena.large_at);
+  if (!arena.large_at || !dti_extents_init(&arena.medium, DTI_PAGE, arena.large_from - DTI_PAGE))
+    return; /* the first page has the stamp */
+  dti_extents_init(&arena.large, arena.large_from, bytes - arena.large_from);
+}
 
-  if (b) free(b->base); /* larger than the whole cache */
-  while (dropped) {
-    buffer *next = dropped->newer;
-    free(dropped->base);
-    dropped = next;
+/* ---- extents */
+
+static size_t warm(void) { return arena.medium.warm + arena.large.warm; }
+
+static void give_back(dti_extent *e) {
+  dti_arena_give_back(e->offset, e->bytes);
+  pthread_mutex_lock(&arena.lock);
+  dti_extents_put(e, DTI_EXTENT_COLD);
+  pthread_mutex_unlock(&arena.lock);
+}
+
+static void trim_to(size_t limit) {
+  for (;;) {
+    pthread_mutex_lock(&arena.lock);
+    dti_extents *more = arena.medium.warm > arena.large.warm ? &arena.medium : &arena.large;
+    dti_extent *e = warm() > limit ? dti_extents_take_oldest(more, warm() - limit) : NULL;
+    pthread_mutex_unlock(&arena.lock);
+    if (!e) return;
+    give_back(e);
   }
 }
 
-static void empty_cache(void) {
-  pthread_mutex_lock(&cache.lock);
-  buffer *b = cache.oldest;
-  cache.oldest = cache.newest = NULL;
-  cache.bytes = 0;
-  pthread_mutex_unlock(&cache.lock);
-  while (b) {
-    buffer *next = b->newer;
-    free(b->base);
-    b = next;
+static dti_extent *try_extent(dti_extents *from, size_t bytes, size_t alignment) {
+  pthread_mutex_lock(&arena.lock);
+  dti_extent *e = dti_extents_take(from, DTI_EXTENT_WARM, bytes, alignment);
+  const int backed = e != NULL;
+  if (!e) e = dti_extents_take(from, DTI_EXTENT_COLD, bytes, alignment);
+  pthread_mutex_unlock(&arena.lock);
+  if (!e || backed || dti_arena_back(e->offset, e->bytes)) return e;
+  give_back(e);
+  return NULL;
+}
+
+static dti_extent *new_extent(dti_extents *from, size_t bytes, size_t alignment) {
+  bytes = (bytes + DTI_PAGE - 1) & ~(size_t)(DTI_PAGE - 1);
+  dti_extent *e = try_extent(from, bytes, alignment);
+  if (!e) {
+    trim_to(0); /* what is cached may be the memory, or the addresses, that are missing */
+    e = try_extent(from, bytes, alignment);
   }
+  if (e) HIDE(arena.base + e->offset, e->bytes);
+  return e;
 }
 
-/* ---- new buffers */
-
-static buffer *new_small(size_t bytes) {
-  /* malloc and a hand-made alignment: aligned allocation is several times slower. */
-  char *base = malloc(bytes + 2 * ALIGNMENT);
-  if (!base) return NULL;
-  buffer *b = (buffer *)(void *)(base + (-(uintptr_t)base & (ALIGNMENT - 1)));
-  b->base = base;
-  b->capacity = 0;
-  return b;
+static void free_extent(dti_extent *e) {
+  HIDE(arena.base + e->offset, e->bytes);
+  pthread_mutex_lock(&arena.lock);
+  const size_t limit = arena.limit;
+  const int keep = e->bytes <= limit;
+  if (keep) dti_extents_put(e, DTI_EXTENT_WARM);
+  pthread_mutex_unlock(&arena.lock);
+  if (keep)
+    trim_to(limit);
+  else
+    give_back(e);
 }
 
-static buffer *new_large(size_t bytes) {
-  const size_t total = (bytes + ALIGNMENT + PAGE - 1) & ~(size_t)(PAGE - 1);
-  const size_t alignment = bytes < HUGE_FROM ? PAGE : HUGE_PAGE;
-  void *base;
-  if (posix_memalign(&base, alignment, total) != 0) {
-    empty_cache();
-    if (posix_memalign(&base, alignment, total) != 0) return NULL;
+/* ---- buffers of each kind */
+
+static void *data_of(block *b) { return (char *)b + ALIGNMENT; }
+static block *block_of(void *data) { return (block *)(void *)((char *)data - ALIGNMENT); }
+
+/* Four classes for each doubling of the size; *bytes becomes that of the class. */
+static int class_of(size_t *bytes) {
+  size_t units = (*bytes + ALIGNMENT - 1) / ALIGNMENT;
+  int number = (int)units;
+  if (units >= 4) {
+    const int shift = 61 - __builtin_clzll(units);
+    units = (units + ((size_t)1 << shift) - 1) >> shift;
+    number = 4 * shift + (int)units;
+    units <<= shift;
   }
-#ifdef MADV_HUGEPAGE
-  if (alignment == HUGE_PAGE) madvise(base, total, MADV_HUGEPAGE); /* a hint: it may fail */
-#endif
-  buffer *b = base;
-  b->base = base;
-  b->capacity = total - ALIGNMENT;
-  return b;
+  *bytes = units * ALIGNMENT;
+  return number;
 }
 
-static buffer *new_buffer(size_t bytes) {
-  if (bytes > PTRDIFF_MAX - 2 * HUGE_PAGE) return NULL;
-  if (bytes < LARGE) return new_small(bytes);
-  buffer *b = take_cached(bytes);
-  return b ? b : new_large(bytes);
+static int new_slab(size_class *c, size_t block_bytes) {
+  const size_t bytes = block_bytes * SLAB_BLOCKS > SLAB ? block_bytes * SLAB_BLOCKS : SLAB;
+  dti_extent *e = new_extent(&arena.medium, bytes, DTI_PAGE);
+  if (!e) return 0;
+  c->fresh = arena.base + e->offset;
+  c->end = c->fresh + bytes / block_bytes * block_bytes;
+  return 1;
+}
+
+READS_HEADERS static void *new_small(size_t bytes) {
+  size_t total = bytes + ALIGNMENT + TAIL;
+  const int number = class_of(&total);
+  size_class *c = &classes[number];
+  block *b = NULL;
+  pthread_mutex_lock(&c->lock);
+  if (c->free) {
+    b = c->free;
+    c->free = b->next;
+  } else if (c->fresh < c->end || new_slab(c, total)) {
+    b = (block *)(void *)c->fresh;
+    c->fresh += total;
+  }
+  pthread_mutex_unlock(&c->lock);
+  if (!b) return NULL;
+  *b = (block){.bytes = bytes, .size_class = number};
+  return data_of(b);
+}
+
+READS_HEADERS static void *new_medium(size_t bytes) {
+  dti_extent *e = new_extent(&arena.medium, ALIGNMENT + bytes + TAIL, DTI_PAGE);
+  if (!e) return NULL;
+  block *b = (block *)(void *)(arena.base + e->offset);
+  *b = (block){.bytes = bytes, .extent = e};
+  return data_of(b);
+}
+
+static dti_extent **large_at(size_t offset) {
+  return &arena.large_at[(offset - arena.large_from) / DTI_HUGE_PAGE];
+}
+
+static void *new_large(size_t bytes) {
+  dti_extent *e = new_extent(&arena.large, bytes + TAIL, DTI_HUGE_PAGE);
+  if (!e) return NULL;
+  e->asked = bytes;
+  *large_at(e->offset) = e;
+  return arena.base + e->offset;
+}
+
+void *dti_alloc_permanent(size_t bytes) {
+  pthread_once(&once, begin);
+  if (bytes > PTRDIFF_MAX || !arena.base) return NULL;
+  void *memory = bytes <= SMALL - ALIGNMENT - TAIL ? new_small(bytes)
+                 : bytes < LARGE                   ? new_medium(bytes)
+                                                   : new_large(bytes);
+  if (memory) SHOW(memory, bytes);
+  return memory;
 }
 
 void *dti_alloc(size_t bytes) {
   if (fail_after >= 0 && fail_after-- == 0) return NULL;
-  buffer *b = new_buffer(bytes);
-  if (!b) return NULL;
-  b->bytes = bytes;
+  void *memory = dti_alloc_permanent(bytes);
+  if (!memory) return NULL;
 
   const long long size = (long long)bytes;
   const long long now = atomic_fetch_add_explicit(&current, size, memory_order_relaxed) + size;
@@ -169,26 +254,36 @@ void *dti_alloc(size_t bytes) {
                            &peak, &most, now, memory_order_relaxed, memory_order_relaxed)) {
   }
   atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
-  return data_of(b);
+  return memory;
 }
 
-void dti_free(void *memory) {
+READS_HEADERS void dti_free(void *memory) {
   if (!memory) return;
-  buffer *b = buffer_of(memory);
-  atomic_fetch_sub_explicit(&current, (long long)b->bytes, memory_order_relaxed);
-  if (b->capacity == 0)
-    free(b->base);
-  else
-    trim_cache(b);
+  const size_t offset = (size_t)((char *)memory - arena.base);
+  const int is_large = offset >= arena.large_from;
+  block *b = is_large ? NULL : block_of(memory);
+  dti_extent *e = is_large ? *large_at(offset) : b->extent;
+  const size_t bytes = is_large ? e->asked : b->bytes;
+  atomic_fetch_sub_explicit(&current, (long long)bytes, memory_order_relaxed);
+  if (e) {
+    free_extent(e);
+    return;
+  }
+  HIDE(memory, bytes);
+  size_class *c = &classes[b->size_class];
+  pthread_mutex_lock(&c->lock);
+  b->next = c->free;
+  c->free = b;
+  pthread_mutex_unlock(&c->lock);
 }
 
 void dti_alloc_fail_after(int after) { fail_after = after; }
 
 void dtensor_memory_stats(dtensor_memory_info *info) {
   if (!info) return;
-  pthread_mutex_lock(&cache.lock);
-  info->cached = (int64_t)cache.bytes;
-  pthread_mutex_unlock(&cache.lock);
+  pthread_mutex_lock(&arena.lock);
+  info->cached = (int64_t)warm();
+  pthread_mutex_unlock(&arena.lock);
   info->current = atomic_load(&current);
   info->peak = atomic_load(&peak);
   info->allocations = atomic_load(&allocations);
@@ -197,8 +292,9 @@ void dtensor_memory_stats(dtensor_memory_info *info) {
 void dtensor_memory_reset_peak(void) { atomic_store(&peak, atomic_load(&current)); }
 
 void dtensor_memory_set_cache_limit(int64_t bytes) {
-  pthread_mutex_lock(&cache.lock);
-  cache.limit = CACHES && bytes > 0 ? (size_t)bytes : 0;
-  pthread_mutex_unlock(&cache.lock);
-  trim_cache(NULL);
+  const size_t limit = bytes > 0 ? (size_t)bytes : 0;
+  pthread_mutex_lock(&arena.lock);
+  arena.limit = limit;
+  pthread_mutex_unlock(&arena.lock);
+  trim_to(limit);
 }

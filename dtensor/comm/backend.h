@@ -3,7 +3,15 @@
 #define DTENSOR_COMM_BACKEND_H_
 
 #include "dtensor/base/refcount.h"
-#include "dtensor/comm/comm.h"
+#include "dtensor/comm/node.h"
+
+/* Why not, as a sentence; "": it is fine. */
+typedef struct dti_reason {
+  char text[104];
+} dti_reason;
+
+typedef struct dti_card dti_card;
+typedef struct dti_member dti_member;
 
 typedef struct dti_backend {
   /* The end of all communication: frees what lies under the handle. Called once. */
@@ -13,7 +21,18 @@ typedef struct dti_backend {
   /* A communicator of the listed ranks of parent, where this one becomes `rank`. */
   dtensor_status (*group)(dti_comm *parent, int n, const int ranks[], int rank, dti_comm **group);
   MPI_Comm (*mpi)(const dti_comm *comm);
-  dtensor_status (*node_size)(dti_comm *comm, int *size);
+
+  /* ---- Memory that ranks of a node share (node_internal.h) ---- */
+
+  /* Fill in what others find this rank's memory by, or the reason why they cannot. */
+  void (*card)(dti_card *card);
+  /* Fill in the memory of the member that has this card, or the reason. */
+  void (*reach)(dti_comm *comm, const dti_card *card, dti_member *member, dti_reason *reason);
+  void (*let_go)(dti_member *member);
+  int64_t (*export_memory)(const void *data, size_t bytes);
+  dtensor_status (*check)(dti_comm *comm, const dti_member *member);
+
+  /* ---- Batches ---- */
 
   /* An empty batch; the caller fills in its head. */
   dtensor_status (*batch_create)(dti_comm *comm, int64_t operations, const size_t bytes[],
@@ -40,11 +59,14 @@ struct dti_comm {
   const dti_backend *backend;
   int rank, size;
   int tag, tag_limit; /* the last one given out, and the largest allowed */
-  int node_size;      /* 0: nobody has asked yet */
   int closed;
   /* Room for one control collective: ranks can agree that there is no memory without needing any.
    */
   dti_batch *control;
+  int *node_of, nodes, node_size; /* of each rank; in all; ranks on this one's */
+  dti_node *node;                 /* NULL: not asked for yet, or nobody to share memory with */
+  int node_asked;
+  dti_reason node_reason;
   int *ranks;              /* of a group: its ranks in the parent */
   dti_comm *groups, *next; /* made from this one, each with a reference; the next of the parent's */
 };
@@ -57,6 +79,10 @@ struct dti_batch {
 
 /* Fill in the shared part of a new handle, with one reference. On failure nothing is held. */
 dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int rank, int size);
+
+/* Ranks with the same key, of 0, ..., keys - 1, live on one node; number[keys] is for its work. In
+ * a new handle all ranks live on one. */
+void dti_comm_set_nodes(dti_comm *comm, const int key[], int keys, int number[]);
 
 /* Close a communicator and the groups made from it. Handles stay valid, calls fail from now on. */
 void dti_comm_close(dti_comm *comm);

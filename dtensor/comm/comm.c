@@ -5,6 +5,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/backend.h"
+#include "dtensor/comm/node_internal.h"
 
 int dti_comm_rank(const dti_comm *comm) { return comm->rank; }
 
@@ -20,7 +21,13 @@ dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int ran
   comm->rank = rank;
   comm->size = size;
   comm->tag_limit = 32767; /* what every MPI allows */
-  return dti_batch_make(comm, 1, NULL, &comm->control);
+  comm->node_of = calloc((size_t)size, sizeof *comm->node_of);
+  DTI_CHECK(comm->node_of, DTENSOR_ENOMEM, "a communicator of %d ranks", size);
+  comm->nodes = 1;
+  comm->node_size = size;
+  const dtensor_status status = dti_batch_make(comm, 1, NULL, &comm->control);
+  if (status != DTENSOR_OK) free(comm->node_of);
+  return status;
 }
 
 dti_comm *dti_comm_retain(dti_comm *comm) {
@@ -33,8 +40,10 @@ void dti_comm_release(dti_comm **comm) {
   *comm = NULL;
   if (!last || !dti_refcount_release(&last->refs)) return;
   /* Whoever made it held a reference until it was closed, so there is nothing left to end. */
+  dti_node_destroy(&last->node);
   dti_batch_discard(&last->control);
   free(last->ranks);
+  free(last->node_of);
   last->backend->destroy(last);
 }
 
@@ -75,6 +84,25 @@ static dti_comm *find_group(const dti_comm *parent, int n, const int ranks[]) {
   return NULL;
 }
 
+static dtensor_status make_group(dti_comm *parent, int n, const int ranks[], int place,
+                                 dti_comm **group) {
+  int *copy = malloc((size_t)n * sizeof *copy);
+  int *work = malloc(((size_t)n + (size_t)parent->nodes) * sizeof *work);
+  dtensor_status status = DTENSOR_OK;
+  if (!copy || !work) status = DTI_FAIL(DTENSOR_ENOMEM, "a group of %d ranks", n);
+  if (status == DTENSOR_OK) status = parent->backend->group(parent, n, ranks, place, group);
+  if (status == DTENSOR_OK) {
+    memcpy(copy, ranks, (size_t)n * sizeof *copy);
+    (*group)->ranks = copy;
+    for (int i = 0; i < n; i++) work[i] = parent->node_of[ranks[i]];
+    dti_comm_set_nodes(*group, work, parent->nodes, work + n);
+  } else {
+    free(copy);
+  }
+  free(work);
+  return status;
+}
+
 dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_comm **comm) {
   *comm = NULL;
   DTI_TRY(dti_comm_check_open(parent));
@@ -91,27 +119,11 @@ dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_co
   }
   dti_comm *group = find_group(parent, n, ranks);
   if (!group) {
-    int *copy = malloc((size_t)n * sizeof *copy);
-    DTI_CHECK(copy, DTENSOR_ENOMEM, "a group of %d ranks", n);
-    memcpy(copy, ranks, (size_t)n * sizeof *copy);
-    const dtensor_status status = parent->backend->group(parent, n, ranks, place, &group);
-    if (status != DTENSOR_OK) {
-      free(copy);
-      return status;
-    }
-    group->ranks = copy;
+    DTI_TRY(make_group(parent, n, ranks, place, &group));
     group->next = parent->groups;
     parent->groups = group;
   }
   *comm = dti_comm_retain(group);
-  return DTENSOR_OK;
-}
-
-dtensor_status dti_comm_node_size(dti_comm *comm, int *size) {
-  *size = 0;
-  DTI_TRY(dti_comm_check_open(comm));
-  if (comm->node_size == 0) DTI_TRY(comm->backend->node_size(comm, &comm->node_size));
-  *size = comm->node_size;
   return DTENSOR_OK;
 }
 

@@ -41,7 +41,7 @@ dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_co
 /* The MPI communicator under it; MPI_COMM_NULL for simulated ranks. */
 MPI_Comm dti_comm_mpi(const dti_comm *comm);
 
-/* Ranks of comm that share this rank's node, this one included. Collective on first use. */
+/* Ranks of comm that live on this rank's node, this one included. Local. */
 dtensor_status dti_comm_node_size(dti_comm *comm, int *size);
 
 /* A tag for one exchange: the same on all ranks, as they ask in the same order. */

@@ -1,5 +1,7 @@
+#include <limits.h>
 #include <stdlib.h>
 
+#include "dtensor/base/arena.h"
 #include "dtensor/comm/mpi_internal.h"
 
 static void close_comm(dti_comm *base) {
@@ -30,21 +32,16 @@ static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], in
 
 static MPI_Comm mpi_of(const dti_comm *comm) { return ((const mpi_comm *)comm)->comm; }
 
-static dtensor_status node_size(dti_comm *comm, int *size) {
-  MPI_Comm node;
-  DTI_TRY_MPI(
-      MPI_Comm_split_type(mpi_of(comm), MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
-  MPI_Comm_size(node, size);
-  MPI_Comm_free(&node);
-  return DTENSOR_OK;
-}
-
 static const dti_backend backend = {
     .close = close_comm,
     .destroy = destroy_comm,
     .group = group_comm,
     .mpi = mpi_of,
-    .node_size = node_size,
+    .card = dti_mpi_card,
+    .reach = dti_mpi_reach,
+    .let_go = dti_mpi_let_go,
+    .export_memory = dti_arena_offset,
+    .check = dti_mpi_check,
     .batch_create = dti_mpi_batch_create,
     .send = dti_mpi_send,
     .recv = dti_mpi_recv,
@@ -102,6 +99,30 @@ static void drop_duplicate(MPI_Comm user, MPI_Comm ours, dti_comm *comm) {
   dti_comm_release(&comm);
 }
 
+/* DTENSOR_RANKS_PER_NODE=k, for tests: every k ranks of a node are one. Else all of them. */
+static int ranks_per_node(void) {
+  const char *setting = getenv("DTENSOR_RANKS_PER_NODE");
+  const long k = setting ? strtol(setting, NULL, 10) : 0;
+  return k > 0 && k < INT_MAX ? (int)k : INT_MAX;
+}
+
+/* Each rank's node has for key its lowest rank. key: two for each rank. */
+static dtensor_status find_nodes(dti_comm *comm, int key[]) {
+  const MPI_Comm all = mpi_of(comm);
+  MPI_Comm node;
+  DTI_TRY_MPI(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
+  int rank_on_node;
+  MPI_Comm_rank(node, &rank_on_node);
+  int code = MPI_Allgather(&comm->rank, 1, MPI_INT, key, 1, MPI_INT, node);
+  MPI_Comm_free(&node);
+  if (code != MPI_SUCCESS) return dti_mpi_fail(code, __FILE__, __LINE__, "MPI_Allgather");
+  const int k = ranks_per_node();
+  const int lowest = key[rank_on_node / k * k];
+  DTI_TRY_MPI(MPI_Allgather(&lowest, 1, MPI_INT, key, 1, MPI_INT, all));
+  dti_comm_set_nodes(comm, key, comm->size, key + comm->size);
+  return DTENSOR_OK;
+}
+
 /* With one reference for the cache and one for the caller. */
 static dtensor_status duplicate(MPI_Comm user, dti_comm **out) {
   MPI_Comm ours;
@@ -109,7 +130,12 @@ static dtensor_status duplicate(MPI_Comm user, dti_comm **out) {
   dti_comm *comm;
   dtensor_status status = dti_mpi_comm_create(ours, &comm);
   if (status == DTENSOR_OK) status = dti_mpi_cache_put(user, comm);
+  int *key = status == DTENSOR_OK ? malloc(2 * (size_t)comm->size * sizeof *key) : NULL;
+  if (status == DTENSOR_OK && !key)
+    status = DTI_FAIL(DTENSOR_ENOMEM, "the nodes of %d ranks", comm->size);
   status = agree_over(ours, status);
+  if (status == DTENSOR_OK) status = agree_over(ours, find_nodes(comm, key));
+  free(key);
   if (status != DTENSOR_OK) {
     drop_duplicate(user, ours, comm);
     return status;

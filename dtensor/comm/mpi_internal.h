@@ -37,6 +37,13 @@ dtensor_status dti_mpi_cache_put(MPI_Comm user, dti_comm *comm);
 /* As if the user had freed theirs. */
 void dti_mpi_cache_drop(MPI_Comm user);
 
+/* ---- Shared memory of a node (mpi_peer.c) ---- */
+
+void dti_mpi_card(dti_card *card);
+void dti_mpi_reach(dti_comm *comm, const dti_card *card, dti_member *member, dti_reason *reason);
+void dti_mpi_let_go(dti_member *member);
+dtensor_status dti_mpi_check(dti_comm *comm, const dti_member *member);
+
 /* ---- The rows of the table of functions that batches bring (mpi_batch.c) ---- */
 
 dtensor_status dti_mpi_batch_create(dti_comm *comm, int64_t operations, const size_t bytes[],

@@ -111,20 +111,30 @@ dtensor_status dti_sim_allgather(dti_batch *batch, int64_t index, const void *in
   return DTENSOR_OK;
 }
 
-/* Who is to blame: a rank that was released itself passes it on to the one that it waited for. */
-static dtensor_status blame(const sim_batch *batch, dtensor_sim *me) {
-  if (batch->culprit < 0) return DTI_FAIL(batch->failure, "%s", batch->reason);
-  const dtensor_sim *culprit = &me->world->rank[batch->culprit];
+dtensor_status dti_sim_blame(dtensor_sim *me, const dtensor_sim *culprit, dtensor_status failure,
+                             const char *reason) {
   culprit = &me->world->rank[culprit->origin];
   me->released = 1;
   me->origin = culprit->rank;
   if (!culprit->ended)
-    return DTI_FAIL(batch->failure, "rank %d %s", culprit->rank,
-                    batch->reason ? batch->reason : "has given up");
+    return DTI_FAIL(failure, "rank %d %s", culprit->rank, reason ? reason : "has given up");
   if (culprit->status == DTENSOR_OK)
-    return DTI_FAIL(batch->failure, "rank %d has ended, and this rank waits for it", culprit->rank);
-  return DTI_FAIL(batch->failure, "rank %d has ended with %s: %s", culprit->rank,
+    return DTI_FAIL(failure, "rank %d has ended, and this rank waits for it", culprit->rank);
+  return DTI_FAIL(failure, "rank %d has ended with %s: %s", culprit->rank,
                   dtensor_status_name(culprit->status), culprit->message);
+}
+
+static dtensor_status failure_of(const sim_batch *batch, dtensor_sim *me) {
+  if (batch->culprit < 0) return DTI_FAIL(batch->failure, "%s", batch->reason);
+  return dti_sim_blame(me, &me->world->rank[batch->culprit], batch->failure, batch->reason);
+}
+
+dtensor_status dti_sim_check(dtensor_sim *me, const dtensor_sim *awaited) {
+  dtensor_status status = DTENSOR_OK;
+  pthread_mutex_lock(&me->world->lock);
+  if (awaited->ended) status = dti_sim_blame(me, awaited, DTENSOR_EMPI, NULL);
+  pthread_mutex_unlock(&me->world->lock);
+  return status;
 }
 
 dtensor_status dti_sim_test(dti_batch *base, int64_t done[], int64_t *n) {
@@ -137,7 +147,7 @@ dtensor_status dti_sim_test(dti_batch *base, int64_t done[], int64_t *n) {
     ++*n;
   }
   batch->finished = batch->last_finished = NULL;
-  if (batch->failure != DTENSOR_OK) status = blame(batch, me);
+  if (batch->failure != DTENSOR_OK) status = failure_of(batch, me);
   pthread_mutex_unlock(&me->world->lock);
   return status;
 }

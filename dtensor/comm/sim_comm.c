@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "dtensor/base/fail.h"
+#include "dtensor/comm/node_internal.h"
 #include "dtensor/comm/sim_world.h"
 
 static void close_comm(dti_comm *comm) { (void)comm; }
@@ -30,9 +31,25 @@ static MPI_Comm no_mpi(const dti_comm *comm) {
   return MPI_COMM_NULL;
 }
 
-static dtensor_status node_size(dti_comm *comm, int *size) {
-  *size = comm->size;
-  return DTENSOR_OK;
+/* Threads share all memory: an address is its own name. */
+static void card_of(dti_card *card) { (void)card; }
+
+static void reach(dti_comm *comm, const dti_card *card, dti_member *member, dti_reason *reason) {
+  (void)card, (void)reason;
+  const sim_comm *mine = (sim_comm *)comm;
+  member->memory = NULL;
+  member->peer = &mine->me->world->rank[mine->group->rank[member->rank]];
+}
+
+static void let_go(dti_member *member) { (void)member; }
+
+static int64_t export_memory(const void *data, size_t bytes) {
+  (void)bytes;
+  return (int64_t)(uintptr_t)data;
+}
+
+static dtensor_status check(dti_comm *comm, const dti_member *member) {
+  return dti_sim_check(((sim_comm *)comm)->me, member->peer);
 }
 
 static const dti_backend backend = {
@@ -40,7 +57,11 @@ static const dti_backend backend = {
     .destroy = destroy_comm,
     .group = group_comm,
     .mpi = no_mpi,
-    .node_size = node_size,
+    .card = card_of,
+    .reach = reach,
+    .let_go = let_go,
+    .export_memory = export_memory,
+    .check = check,
     .batch_create = dti_sim_batch_create,
     .send = dti_sim_send,
     .recv = dti_sim_recv,

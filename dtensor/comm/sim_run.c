@@ -42,13 +42,16 @@ static void *run_rank(void *rank) {
 }
 
 static dtensor_status create_comms(sim_world *world) {
-  int *everybody = malloc((size_t)world->size * sizeof *everybody);
+  int *everybody = malloc(2 * (size_t)world->size * sizeof *everybody);
   DTI_CHECK(everybody, DTENSOR_ENOMEM, "a world of %d ranks", world->size);
   for (int i = 0; i < world->size; i++) everybody[i] = i;
   sim_group *group;
   dtensor_status status = dti_sim_group(world, NULL, world->size, everybody, &group);
   for (int i = 0; i < world->size && status == DTENSOR_OK; i++)
     status = dti_sim_comm_create(&world->rank[i], group, i, &world->rank[i].comm);
+  for (int i = 0; i < world->size; i++) everybody[i] = i / world->ranks_per_node;
+  for (int i = 0; i < world->size && status == DTENSOR_OK; i++)
+    dti_comm_set_nodes(world->rank[i].comm, everybody, world->size, everybody + world->size);
   free(everybody);
   return status;
 }
@@ -97,10 +100,19 @@ static const dtensor_sim *first_failure(const sim_world *world) {
 dtensor_status dtensor_sim_run(int ranks, dtensor_status (*body)(dtensor_sim *rank, void *ctx),
                                void *ctx) {
   DTI_API();
+  return dtensor_sim_run_nodes(ranks, INT_MAX, body, ctx);
+}
+
+dtensor_status dtensor_sim_run_nodes(int ranks, int ranks_per_node,
+                                     dtensor_status (*body)(dtensor_sim *rank, void *ctx),
+                                     void *ctx) {
+  DTI_API();
   DTI_CHECK(ranks >= 1, DTENSOR_EINVAL, "%d ranks; there must be at least one", ranks);
+  DTI_CHECK(ranks_per_node >= 1, DTENSOR_EINVAL, "%d ranks per node; there must be at least one",
+            ranks_per_node);
   DTI_CHECK(body, DTENSOR_EINVAL, "there is no body to run");
   sim_world *world;
-  DTI_TRY(dti_sim_world_create(ranks, &world));
+  DTI_TRY(dti_sim_world_create(ranks, ranks_per_node, &world));
   world->body = body;
   world->ctx = ctx;
   dtensor_status status = create_comms(world);

@@ -5,12 +5,13 @@
 
 #include "dtensor/base/fail.h"
 
-dtensor_status dti_sim_world_create(int size, sim_world **out) {
+dtensor_status dti_sim_world_create(int size, int ranks_per_node, sim_world **out) {
   *out = NULL;
   sim_world *world = calloc(1, sizeof *world + (size_t)size * sizeof world->rank[0]);
   DTI_CHECK(world, DTENSOR_ENOMEM, "a world of %d ranks", size);
   dti_refcount_init(&world->refs);
   world->size = size;
+  world->ranks_per_node = ranks_per_node;
   pthread_mutex_init(&world->lock, NULL);
   pthread_cond_init(&world->start, NULL);
   for (int i = 0; i < size; i++) {

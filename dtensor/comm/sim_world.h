@@ -87,7 +87,7 @@ struct dtensor_sim {
 struct sim_world {
   dti_refcount refs; /* the run, and every communicator handle */
   pthread_mutex_t lock;
-  int size, n_ended;
+  int size, ranks_per_node, n_ended;
   sim_group *groups; /* the last one is everybody */
   dtensor_status (*body)(dtensor_sim *rank, void *ctx);
   void *ctx;
@@ -103,7 +103,7 @@ typedef struct sim_comm {
   int64_t round; /* the control collectives that this rank has begun */
 } sim_comm;
 
-dtensor_status dti_sim_world_create(int size, sim_world **world);
+dtensor_status dti_sim_world_create(int size, int ranks_per_node, sim_world **world);
 void dti_sim_world_release(sim_world **world);
 
 /* The shared part of a communicator of these ranks of the world, made by whoever comes first. */
@@ -112,6 +112,9 @@ dtensor_status dti_sim_group(sim_world *world, const sim_group *parent, int n, c
 
 /* This rank's handle of a group. */
 dtensor_status dti_sim_comm_create(dtensor_sim *me, sim_group *group, int rank, dti_comm **comm);
+
+/* DTENSOR_EMPI if that rank has ended. */
+dtensor_status dti_sim_check(dtensor_sim *me, const dtensor_sim *awaited);
 
 /* ---- With the lock held ---- */
 
@@ -127,6 +130,11 @@ void dti_sim_post_collective(sim_operation *operation);
 /* Take back what has not met its partner: its own batch fails, so that nobody waits for it. */
 void dti_sim_withdraw_message(sim_operation *operation);
 void dti_sim_withdraw_collective(sim_operation *operation);
+
+/* A failure of `me`, for which the rank is to blame that it waits for: or the one that that one
+ * waited for. */
+dtensor_status dti_sim_blame(dtensor_sim *me, const dtensor_sim *culprit, dtensor_status failure,
+                             const char *reason);
 
 /* All operations of a batch that are still posted. */
 void dti_sim_withdraw_batch(sim_batch *batch);

@@ -29,6 +29,14 @@ typedef struct dtensor_sim dtensor_sim;
 dtensor_status dtensor_sim_run(int ranks, dtensor_status (*body)(dtensor_sim *rank, void *ctx),
                                void *ctx);
 
+/* The same on simulated nodes: each `ranks_per_node` ranks share one, the last ones what remains.
+ * Only ranks of one node use each other's memory, as processes do.
+ *
+ * Errors: as dtensor_sim_run(), and DTENSOR_EINVAL if ranks_per_node < 1 */
+dtensor_status dtensor_sim_run_nodes(int ranks, int ranks_per_node,
+                                     dtensor_status (*body)(dtensor_sim *rank, void *ctx),
+                                     void *ctx);
+
 /* This rank, from 0, and how many there are. Local. */
 int dtensor_sim_rank(const dtensor_sim *rank);
 int dtensor_sim_size(const dtensor_sim *rank);

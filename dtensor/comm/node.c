@@ -1,0 +1,99 @@
+/* Members of a node, their memory, and meetings on their boards. */
+#include "dtensor/comm/node.h"
+
+#include "dtensor/base/fail.h"
+#include "dtensor/comm/node_internal.h"
+
+dtensor_status dti_comm_node(dti_comm *comm, dti_node **node) {
+  *node = NULL;
+  DTI_TRY(dti_comm_check_open(comm));
+  if (!comm->node_asked) {
+    DTI_TRY(dti_node_create(comm, &comm->node, &comm->node_reason));
+    comm->node_asked = 1;
+  }
+  *node = comm->node;
+  return DTENSOR_OK;
+}
+
+const char *dti_comm_node_reason(const dti_comm *comm) { return comm->node_reason.text; }
+
+int dti_node_size(const dti_node *node) { return node->size; }
+
+int dti_node_rank(const dti_node *node) { return node->rank; }
+
+int dti_node_comm_rank(const dti_node *node, int member) { return node->member[member].rank; }
+
+int dti_node_member(const dti_node *node, int rank) {
+  int low = 0, high = node->size;
+  while (low < high) {
+    const int middle = (low + high) / 2;
+    if (node->member[middle].rank < rank)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < node->size && node->member[low].rank == rank ? low : -1;
+}
+
+int64_t dti_node_export(const dti_node *node, const void *data, size_t bytes) {
+  return node->comm->backend->export_memory(data, bytes);
+}
+
+void *dti_node_import(const dti_node *node, int member, int64_t exported) {
+  return dti_member_address(&node->member[member], exported);
+}
+
+dtensor_status dti_node_check(const dti_node *node, int member) {
+  return node->comm->backend->check(node->comm, &node->member[member]);
+}
+
+/* ---- meetings */
+
+static struct dti_place *place_of(const dti_node *node, int member, uint64_t meeting) {
+  return &node->member[member].board->place[meeting % DTI_MEETINGS];
+}
+
+uint64_t dti_node_next_meeting(dti_node *node) { return node->next++; }
+
+void *dti_node_desk(dti_node *node, uint64_t meeting) {
+  return place_of(node, node->rank, meeting)->desk;
+}
+
+void dti_node_post(dti_node *node, uint64_t meeting) {
+  atomic_store_explicit(&place_of(node, node->rank, meeting)->posted, meeting,
+                        memory_order_release);
+}
+
+void dti_node_leave(dti_node *node, uint64_t meeting) {
+  atomic_store_explicit(&place_of(node, node->rank, meeting)->left, meeting, memory_order_release);
+}
+
+int dti_node_has_posted(const dti_node *node, uint64_t meeting, int member) {
+  return atomic_load_explicit(&place_of(node, member, meeting)->posted, memory_order_acquire) >=
+         meeting;
+}
+
+int dti_node_has_left(const dti_node *node, uint64_t meeting, int member) {
+  return atomic_load_explicit(&place_of(node, member, meeting)->left, memory_order_acquire) >=
+         meeting;
+}
+
+int dti_node_all_posted(const dti_node *node, uint64_t meeting) {
+  for (int i = 0; i < node->size; i++)
+    if (!dti_node_has_posted(node, meeting, i)) return 0;
+  return 1;
+}
+
+int dti_node_all_left(const dti_node *node, uint64_t meeting) {
+  for (int i = 0; i < node->size; i++)
+    if (!dti_node_has_left(node, meeting, i)) return 0;
+  return 1;
+}
+
+int dti_node_can_post(const dti_node *node, uint64_t meeting) {
+  return dti_node_all_left(node, meeting - DTI_MEETINGS);
+}
+
+const void *dti_node_brought(const dti_node *node, uint64_t meeting, int member) {
+  return place_of(node, member, meeting)->desk;
+}

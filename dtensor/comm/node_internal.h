@@ -1,0 +1,46 @@
+/* What a node is made of, and what a backend brings to it. */
+#ifndef DTENSOR_COMM_NODE_INTERNAL_H_
+#define DTENSOR_COMM_NODE_INTERNAL_H_
+
+#include "dtensor/comm/backend.h"
+#include "dtensor/comm/board.h"
+
+/* By which others find a rank's memory. */
+struct dti_card {
+  int64_t process, file;
+  uint64_t nonce[2], bytes;
+  int64_t board; /* exported */
+  uint64_t last; /* number on that board */
+  dti_reason reason;
+};
+
+/* A member, as this rank reaches it. */
+struct dti_member {
+  int rank;     /* of the communicator */
+  char *memory; /* exported addresses count from here */
+  void *peer;   /* the backend's; NULL: not reached */
+  dti_board *board;
+};
+
+struct dti_node {
+  dti_comm *comm;
+  int size, rank;
+  uint64_t next; /* meeting */
+  dti_board *board;
+  dti_member member[];
+};
+
+/* A node that shares memory, or NULL and the reason. Collective over comm. */
+dtensor_status dti_node_create(dti_comm *comm, dti_node **node, dti_reason *reason);
+void dti_node_destroy(dti_node **node);
+
+/* By way of an integer: simulated ranks count from NULL. */
+static inline void *dti_member_address(const dti_member *member, int64_t exported) {
+  return (void *)((uintptr_t)member->memory + (uintptr_t)exported); /* NOLINT */
+}
+
+/* Say why not; the first reason stays. */
+void dti_reason_set(dti_reason *reason, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
