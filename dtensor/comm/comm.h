@@ -91,6 +91,8 @@ dtensor_status dti_comm_allgather(dti_comm *comm, const void *in, size_t bytes, 
  * hang the others. */
 dtensor_status dti_comm_agree(dti_comm *comm, dtensor_status mine);
 
+#define DTI_ALL_IS_WELL INT64_MAX
+
 /* What dti_comm_agree does with a finished all-reduce (MIN of dti_agree_value(mine, rank)): for
  * those that run it inside of a batch. */
 int64_t dti_agree_value(dtensor_status mine, int rank);

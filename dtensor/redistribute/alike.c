@@ -36,17 +36,20 @@ static void add_verdict(dti_facts *facts, dtensor_status verdict) {
   dti_facts_add(facts, "whether the arguments are good", &verdict, sizeof verdict);
 }
 
-dtensor_status dti_alike_check(dti_comm *comm, const dti_layout *from, const dti_layout *to,
-                               const dti_box *box, dtensor_dtype dtype, int64_t max_bytes) {
+dtensor_status dti_alike_check(dti_comm *comm, const dti_transfer_item *item,
+                               const dtensor_redistribute_opts *opts) {
   if (!dti_check_enabled()) return DTENSOR_OK;
-  const uint64_t source = hash_layout(from), target = hash_layout(to);
+  const uint64_t source = hash_layout(item->from.layout), target = hash_layout(item->to.layout);
+  const uint64_t part = hash_box(item->box, item->to.layout->ndim);
+  const int64_t max_bytes = opts ? opts->max_bytes : 0;
+  const int64_t max_received = opts ? opts->max_received : 0;
   dti_facts facts = {0};
   add_verdict(&facts, DTENSOR_OK);
-  dti_facts_add(&facts, "the dtype", &dtype, sizeof dtype);
+  dti_facts_add(&facts, "the dtype", &item->dtype, sizeof item->dtype);
   dti_facts_add(&facts, "the layout of the source", &source, sizeof source);
   dti_facts_add(&facts, "the layout asked for", &target, sizeof target);
   dti_facts_add(&facts, "max_bytes", &max_bytes, sizeof max_bytes);
-  const uint64_t part = hash_box(box, to->ndim);
+  dti_facts_add(&facts, "max_received", &max_received, sizeof max_received);
   dti_facts_add(&facts, "what moves", &part, sizeof part);
   return dti_facts_compare(comm, &facts);
 }

@@ -56,10 +56,11 @@ dtensor_status dtensor_distribute_tensor(dtensor_mesh *mesh, dtensor_dtype dtype
     const dti_layout from = layout_at(&to, src);
     int64_t stride[DTENSOR_MAX_NDIM];
     dti_packed_strides(ndim, to.shape, stride);
-    const dti_transfer_end source = {mesh, &from, (void *)global, stride};
-    const dti_transfer_end target =
-        y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = mesh, .layout = &to};
-    status = dti_transfer_run(&source, &target, NULL, dtype, 0, mine);
+    const dti_transfer_item item = {
+        .from = {mesh, &from, (void *)global, stride},
+        .to = y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = mesh, .layout = &to},
+        .dtype = dtype};
+    status = dti_transfer_run(1, &item, NULL, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;
@@ -76,6 +77,7 @@ dtensor_status dtensor_full_tensor(const dtensor *x, void *global) {
   dti_layout whole = layout_at(&x->layout, -1);
   int64_t stride[DTENSOR_MAX_NDIM];
   dti_packed_strides(whole.ndim, whole.shape, stride);
-  const dti_transfer_end from = dti_tensor_end(x), to = {x->mesh, &whole, global, stride};
-  return dti_transfer_run(&from, &to, NULL, x->dtype, 0, mine);
+  const dti_transfer_item item = {
+      .from = dti_tensor_end(x), .to = {x->mesh, &whole, global, stride}, .dtype = x->dtype};
+  return dti_transfer_run(1, &item, NULL, mine);
 }

@@ -1,312 +1,281 @@
 #include <stdlib.h>
+#include <string.h>
 
-#include "dtensor/base/alloc.h"
+#include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
-#include "dtensor/redistribute/halves.h"
 #include "dtensor/redistribute/leg.h"
+#include "dtensor/redistribute/near.h"
+#include "dtensor/redistribute/share_out.h"
 
-static void *at(void *data, int64_t offset, size_t element) {
-  return (char *)data + offset * (int64_t)element;
-}
-
-/* The process that stands at a place of the other side's mesh, as a rank of the leg's communicator.
- */
-static int rank_at(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
-  return leg->ranks_are_places ? (int)place : dti_mesh_root_rank(side->mesh, place);
-}
+/* ---- Planning ---- */
 
 static int64_t source_place_of(int64_t to_place, const void *ctx) {
-  const dti_leg *leg = ctx;
-  return dti_mesh_place(leg->from.mesh, dti_mesh_root_rank(leg->to.mesh, to_place));
+  const dti_leg_part *part = ctx;
+  return dti_mesh_place(part->from.mesh, dti_mesh_root_rank(part->to.mesh, to_place));
 }
 
-/* Where a parcel's value can be put together without a buffer: its place, if that is contiguous. */
-static void *place_of(const dti_leg *leg, const dti_parcel *parcel) {
-  const int64_t offset = dti_region_contiguous(leg->to.stride, &parcel->region);
-  return offset < 0 ? NULL : at(leg->to.data, offset, leg->element);
+static dtensor_status plan_part(const dti_leg *leg, dti_leg_part *part) {
+  const int shares_out = part->kind == DTI_PART_SHARE_OUT;
+  dti_box box = part->box;
+  if (shares_out) memset(box.to, 0, sizeof box.to);
+  dti_exchange_ends ends = {.from = &part->from.layout,
+                            .to = shares_out ? &part->shares : &part->to.layout,
+                            .box = &box,
+                            .from_place = part->from.mesh->rank,
+                            .to_place = part->to.mesh->rank,
+                            .same_mesh = leg->same_mesh,
+                            .source_place_of = source_place_of,
+                            .ctx = part};
+  DTI_TRY(dti_exchange_plan(&ends, &part->exchange));
+  if (!shares_out) return DTENSOR_OK;
+  ends.from = &part->shares;
+  ends.to = &part->to.layout;
+  box = part->box;
+  memset(box.from, 0, sizeof box.from);
+  return dti_exchange_plan(&ends, &part->copies);
 }
 
-/* The first contribution that comes in a message. The sum is made where it is, so it is received
- * straight into the parcel's place if that is contiguous. */
-static int64_t first_message(const dti_parcel *parcel) {
-  return parcel->sources[0] == DTI_SELF ? 1 : 0;
-}
-
-/* Own contributions that do not lie contiguously are added in slices of this many elements, or of
- * one row if that is more. */
-enum { SLICE = 8192 };
-
-static int64_t elements_per_row(const dti_region *region) {
-  int64_t rows = 0;
-  for (int64_t r = 0; region->ndim > 0 && r < region->count[0]; r++)
-    rows += region->runs[0][r].length;
-  return rows > 0 ? region->elements / rows : region->elements;
-}
-
-static int64_t slice_rows(const dti_region *region) {
-  const int64_t row = elements_per_row(region);
-  return row < SLICE ? SLICE / row : 1;
-}
-
-static dtensor_status prepare_sends(dti_leg *leg, size_t bytes[]) {
-  const dti_exchange *x = &leg->exchange;
-  leg->send_buffer = calloc((size_t)x->sends + 1, sizeof *leg->send_buffer);
-  DTI_CHECK(leg->send_buffer, DTENSOR_ENOMEM, "no memory for a table of %lld messages",
-            (long long)x->sends);
-  for (int64_t i = 0; i < x->sends; i++) {
-    const dti_region *region = &x->send[i].region;
-    bytes[i] = (size_t)region->elements * leg->element;
-    if (dti_region_contiguous(leg->from.stride, region) >= 0) continue;
-    leg->send_buffer[i] = dti_alloc(bytes[i]);
-    DTI_CHECK(leg->send_buffer[i], DTENSOR_ENOMEM, "no memory to pack %zu bytes", bytes[i]);
+/* Room for the inputs and outputs of any one combine. */
+static dtensor_status make_lists(dti_leg *leg) {
+  int64_t inputs = 1, outputs = 1;
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_exchange *x = &leg->part[p].exchange;
+    if (x->parcels > 0 && x->parcel[0].contributions > inputs) inputs = x->parcel[0].contributions;
+    if (leg->part[p].copies.sends >= outputs) outputs = leg->part[p].copies.sends + 1;
   }
-  return DTENSOR_OK;
-}
-
-/* How large a slice of this process' own contribution to a sum is; halves are reduced all at once.
- */
-static int64_t scratch_elements(const dti_leg *leg, const dti_parcel *parcel) {
-  if (parcel->contributions == 1 || parcel->own.elements == 0) return 0;
-  if (dti_region_contiguous(leg->from.stride, &parcel->own) >= 0) return 0;
-  if (dti_is_half(leg->dtype)) return parcel->own.elements;
-  const int64_t slice = slice_rows(&parcel->own) * elements_per_row(&parcel->own);
-  return slice < parcel->own.elements ? slice : parcel->own.elements;
-}
-
-static dtensor_status prepare_receives(dti_leg *leg, size_t bytes[]) {
-  const dti_exchange *x = &leg->exchange;
-  const size_t receives = (size_t)x->messages_received + 1, parcels = (size_t)x->parcels + 1;
-  leg->receive_buffer = calloc(receives, sizeof *leg->receive_buffer);
-  leg->parcel_of = malloc(receives * sizeof *leg->parcel_of);
-  leg->missing = calloc(parcels, sizeof *leg->missing);
-  leg->first = malloc(parcels * sizeof *leg->first);
-  DTI_CHECK(leg->receive_buffer && leg->parcel_of && leg->missing && leg->first, DTENSOR_ENOMEM,
-            "no memory for a table of %lld messages", (long long)x->messages_received);
-  int64_t index = 0, scratch = 0;
-  if (x->parcels > 0 && dti_is_half(leg->dtype)) {
-    leg->parts = malloc((size_t)x->parcel[0].contributions * sizeof *leg->parts);
-    DTI_CHECK(leg->parts, DTENSOR_ENOMEM, "no memory for a table of %lld contributions",
-              (long long)x->parcel[0].contributions);
-  }
-  for (int64_t i = 0; i < x->parcels; i++) {
-    const dti_parcel *parcel = &x->parcel[i];
-    const void *place = place_of(leg, parcel);
-    const int64_t wanted = scratch_elements(leg, parcel);
-    if (wanted > scratch) scratch = wanted;
-    leg->first[i] = index;
-    for (int64_t k = 0; k < parcel->contributions; k++) {
-      if (parcel->sources[k] == DTI_SELF) continue;
-      bytes[index] = (size_t)parcel->region.elements * leg->element;
-      leg->parcel_of[index] = i;
-      leg->missing[i]++;
-      if (!place || k != first_message(parcel)) {
-        leg->receive_buffer[index] = dti_alloc(bytes[index]);
-        DTI_CHECK(leg->receive_buffer[index], DTENSOR_ENOMEM, "no memory to receive %zu bytes",
-                  bytes[index]);
-      }
-      index++;
-    }
-  }
-  if (scratch == 0) return DTENSOR_OK;
-  leg->scratch = dti_alloc((size_t)scratch * leg->element);
-  DTI_CHECK(leg->scratch, DTENSOR_ENOMEM, "no memory to reduce %lld elements", (long long)scratch);
+  leg->input = malloc((size_t)inputs * sizeof *leg->input);
+  leg->output = malloc((size_t)outputs * sizeof *leg->output);
+  DTI_CHECK(leg->input && leg->output, DTENSOR_ENOMEM, "no memory for a table of %lld arrays",
+            (long long)(inputs + outputs));
   return DTENSOR_OK;
 }
 
 dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
-  dti_exchange *x = &leg->exchange;
-  const dti_exchange_ends ends = {.from = &leg->from.layout,
-                                  .to = &leg->to.layout,
-                                  .box = &leg->box,
-                                  .from_place = leg->from.mesh->rank,
-                                  .to_place = leg->to.mesh->rank,
-                                  .same_mesh = leg->same_mesh,
-                                  .source_place_of = source_place_of,
-                                  .ctx = leg};
-  DTI_TRY(dti_exchange_plan(&ends, x));
-  const int64_t operations = x->messages_received + x->sends;
-  size_t *bytes = malloc(((size_t)operations + 1) * sizeof *bytes);
-  leg->done = malloc(((size_t)operations + 1) * sizeof *leg->done);
-  dtensor_status status = DTENSOR_OK;
-  if (!bytes || !leg->done)
-    status =
-        DTI_FAIL(DTENSOR_ENOMEM, "no memory for a table of %lld messages", (long long)operations);
-  if (status == DTENSOR_OK) status = prepare_receives(leg, bytes);
-  if (status == DTENSOR_OK) status = prepare_sends(leg, bytes + x->messages_received);
-  if (status == DTENSOR_OK && operations > 0)
-    status = dti_batch_create(leg->comm, operations, bytes, &leg->batch);
-  free(bytes);
-  return status;
+  for (int p = 0; p < leg->parts; p++) DTI_TRY(plan_part(leg, &leg->part[p]));
+  DTI_TRY(make_lists(leg));
+  if (leg->node) DTI_TRY(dti_near_prepare(leg));
+  return dti_streams_prepare(leg);
 }
 
-static dtensor_status post_receives(dti_leg *leg) {
-  const dti_exchange *x = &leg->exchange;
-  int64_t index = 0;
-  for (int64_t i = 0; i < x->parcels; i++) {
-    const dti_parcel *parcel = &x->parcel[i];
-    for (int64_t k = 0; k < parcel->contributions; k++) {
-      if (parcel->sources[k] == DTI_SELF) continue;
-      void *buffer = leg->receive_buffer[index++];
-      DTI_TRY(dti_batch_recv(leg->batch, buffer ? buffer : place_of(leg, parcel),
-                             (size_t)parcel->region.elements * leg->element,
-                             rank_at(leg, &leg->from, parcel->sources[k]), leg->tag));
-    }
+/* ---- Parcels ---- */
+
+static void fill_identity(const dti_leg *leg, const dti_leg_part *part) {
+  _Alignas(16) unsigned char identity[16];
+  dti_identity(part->dtype, part->exchange.fill_op, identity);
+  dti_array array = {.data = part->to.data, .ndim = part->to.layout.ndim};
+  int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
+  dti_layout_local_box(&part->to.layout, part->to.mesh->coord, part->box.to, part->box.shape, begin,
+                       array.shape);
+  for (int d = 0; d < array.ndim; d++) {
+    array.stride[d] = part->to.stride[d];
+    offset += begin[d] * array.stride[d];
   }
-  return DTENSOR_OK;
+  array.data = (char *)array.data + offset * (int64_t)part->element;
+  dti_fill(&array, identity, part->element, leg->threads);
 }
 
-/* The first message goes to the next peer after this place, so that not all ranks begin with rank
- * 0. */
-static int64_t first_send(const dti_leg *leg) {
-  const dti_exchange *x = &leg->exchange;
-  for (int64_t i = 0; i < x->sends; i++)
-    if (x->send[i].peer > leg->from.mesh->rank) return i;
+/* The stream that brings the contributions of a source; NULL if they are on this node. */
+static dti_stream *stream_of(const dti_leg *leg, const dti_leg_part *part, int64_t source) {
+  if (leg->streams.receives == 0 || source == DTI_SELF) return NULL;
+  return dti_streams_from(&leg->streams, dti_leg_rank(leg, &part->from, source));
+}
+
+static int comes_by_stream(const dti_leg *leg, const dti_leg_part *part, const dti_parcel *parcel) {
+  for (int64_t k = 0; k < parcel->contributions; k++)
+    if (stream_of(leg, part, parcel->sources[k])) return 1;
   return 0;
 }
 
-static dtensor_status pack_and_send(dti_leg *leg) {
-  const dti_exchange *x = &leg->exchange;
-  const int64_t start = first_send(leg);
-  for (int64_t n = 0; n < x->sends; n++) {
-    const int64_t i = (start + n) % x->sends;
-    const dti_region *region = &x->send[i].region;
-    const void *message = leg->send_buffer[i];
-    if (message)
-      dti_pack(leg->send_buffer[i], leg->from.data, leg->from.stride, region, leg->element,
-               leg->threads);
-    else
-      message = at(leg->from.data, dti_region_contiguous(leg->from.stride, region), leg->element);
-    DTI_TRY(dti_batch_send(leg->batch, message, (size_t)region->elements * leg->element,
-                           rank_at(leg, &leg->to, x->send[i].peer), leg->tag));
-  }
-  return DTENSOR_OK;
+/* The array of a source on this node. */
+static dti_part local_source(const dti_leg *leg, int p, int64_t source, const dti_region *region) {
+  const dti_leg_part *part = &leg->part[p];
+  if (source == DTI_SELF) return (dti_part){part->from.data, part->from.stride, region};
+  const dti_near_array near = dti_near_source(leg, p, dti_leg_rank(leg, &part->from, source));
+  return (dti_part){near.data, near.stride, region};
 }
 
-static void fill_identity(const dti_leg *leg) {
-  _Alignas(16) unsigned char identity[16];
-  dti_identity(leg->dtype, leg->exchange.fill_op, identity);
-  dti_array array = {.data = leg->to.data, .ndim = leg->to.layout.ndim};
-  int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
-  dti_layout_local_box(&leg->to.layout, leg->to.mesh->coord, leg->box.to, leg->box.shape, begin,
-                       array.shape);
-  for (int d = 0; d < array.ndim; d++) {
-    array.stride[d] = leg->to.stride[d];
-    offset += begin[d] * array.stride[d];
-  }
-  array.data = at(leg->to.data, offset, leg->element);
-  dti_fill(&array, identity, leg->element, leg->threads);
+void dti_leg_list_inputs(const dti_leg *leg, int p, const dti_parcel *parcel) {
+  for (int64_t k = 0; k < parcel->contributions; k++)
+    leg->input[k] = local_source(leg, p, parcel->sources[k], &parcel->theirs);
 }
 
-/* sum += this process' own contribution. */
-static void add_own(dti_leg *leg, const dti_region *own, void *sum, dtensor_reduce_op op) {
-  const int64_t offset = dti_region_contiguous(leg->from.stride, own);
-  if (offset >= 0) {
-    dti_accumulate(sum, at(leg->from.data, offset, leg->element), own->elements, leg->dtype, op,
-                   leg->threads);
-    return;
-  }
-  const int64_t row = elements_per_row(own), most = slice_rows(own);
-  int64_t done = 0;
-  for (int64_t r = 0; r < own->count[0]; r++) {
-    const dti_run *run = &own->runs[0][r];
-    for (int64_t begin = 0; begin < run->length; begin += most) {
-      const int64_t rows = run->length - begin < most ? run->length - begin : most;
-      const dti_run cut = {run->begin + begin, rows};
-      dti_region slice = *own;
-      slice.runs[0] = &cut;
-      slice.count[0] = 1;
-      slice.elements = rows * row;
-      dti_pack(leg->scratch, leg->from.data, leg->from.stride, &slice, leg->element, leg->threads);
-      dti_accumulate(at(sum, done, leg->element), leg->scratch, slice.elements, leg->dtype, op,
-                     leg->threads);
-      done += slice.elements;
+/* A parcel of which all sources are on this node. */
+static void settle_parcel(const dti_leg *leg, int p, const dti_parcel *parcel) {
+  const dti_leg_part *part = &leg->part[p];
+  const dti_exchange *x = &part->exchange;
+  dti_leg_list_inputs(leg, p, parcel);
+  const dti_part out = {part->to.data, part->to.stride, &parcel->region};
+  dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
+              leg->threads);
+}
+
+/* Everything that has its sources on this node: begins with other parcels on other ranks, so that
+ * not all of them read the same memory at once. */
+static void settle_near(dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    const dti_exchange *x = &part->exchange;
+    if (part->kind == DTI_PART_SHARE_OUT) {
+      dti_share_out(leg, p);
+      continue;
+    }
+    const int64_t first = x->parcels * dti_comm_rank(leg->comm) / dti_comm_size(leg->comm);
+    for (int64_t i = 0; i < x->parcels; i++) {
+      const dti_parcel *parcel = &x->parcel[(first + i) % x->parcels];
+      if (!comes_by_stream(leg, part, parcel)) settle_parcel(leg, p, parcel);
     }
   }
 }
 
-/* `message` is the one behind that where the sum is made. */
-static void reduce_half_parcel(dti_leg *leg, const dti_parcel *parcel, void *sum, int64_t message) {
-  const dti_exchange *x = &leg->exchange;
+/* ---- Chunks that come in messages ---- */
+
+static int is_at(const dti_stream *stream, int part, int64_t index, int64_t chunk) {
+  const dti_segment *s = &stream->segment[stream->at.segment];
+  return s->part == part && s->index == index && stream->at.chunk == chunk;
+}
+
+/* Whether the contributions to the chunk at the head of a stream are all there. */
+static int is_complete(const dti_leg *leg, const dti_stream *stream) {
+  const dti_segment *s = &stream->segment[stream->at.segment];
+  const dti_leg_part *part = &leg->part[s->part];
+  const dti_parcel *parcel = &part->exchange.parcel[s->index];
+  for (int64_t k = 0; k < parcel->contributions && parcel->contributions > 1; k++) {
+    const dti_stream *other = stream_of(leg, part, parcel->sources[k]);
+    if (other &&
+        !(dti_stream_has_chunk(other) && is_at(other, s->part, s->index, stream->at.chunk)))
+      return 0;
+  }
+  return 1;
+}
+
+/* A chunk as it lies in a message. */
+typedef struct packed_chunk {
+  dti_region region;
+  dti_run run[DTENSOR_MAX_NDIM];
+  int64_t stride[DTENSOR_MAX_NDIM];
+} packed_chunk;
+
+static void set_packed(packed_chunk *packed, const dti_region *chunk) {
+  int64_t stride = 1;
+  packed->region = *chunk;
+  for (int d = chunk->ndim - 1; d >= 0; d--) {
+    packed->run[d] = (dti_run){0, 0};
+    for (int64_t r = 0; r < chunk->count[d]; r++) packed->run[d].length += chunk->runs[d][r].length;
+    packed->region.runs[d] = &packed->run[d];
+    packed->region.count[d] = 1;
+    packed->stride[d] = stride;
+    stride *= packed->run[d].length;
+  }
+}
+
+/* Put the chunk at the head of a stream, and what belongs to it from others, in its place; then all
+ * of these streams move on. */
+static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
+  const dti_segment s = stream->segment[stream->at.segment];
+  const int64_t chunk = stream->at.chunk;
+  const dti_leg_part *part = &leg->part[s.part];
+  const dti_exchange *x = &part->exchange;
+  const dti_parcel *parcel = &x->parcel[s.index];
+  dti_chunk_room *room = leg->streams.room;
+  const dti_region region = dti_chunk_region(&s.chunks, &parcel->region, chunk, &room[0]);
+  const dti_region theirs = dti_chunk_region(&s.chunks, &parcel->theirs, chunk, &room[1]);
+  packed_chunk packed;
+  set_packed(&packed, &region);
+
+  int is_in_place = 0;
   for (int64_t k = 0; k < parcel->contributions; k++) {
-    if (k == first_message(parcel)) {
-      leg->parts[k] = sum;
-    } else if (parcel->sources[k] != DTI_SELF) {
-      leg->parts[k] = leg->receive_buffer[message++];
-    } else {
-      const int64_t offset = dti_region_contiguous(leg->from.stride, &parcel->own);
-      leg->parts[k] = offset >= 0 ? at(leg->from.data, offset, leg->element) : leg->scratch;
-      if (offset < 0)
-        dti_pack(leg->scratch, leg->from.data, leg->from.stride, &parcel->own, leg->element,
-                 leg->threads);
+    const dti_stream *from = stream_of(leg, part, parcel->sources[k]);
+    if (!from) {
+      leg->input[k] = local_source(leg, s.part, parcel->sources[k], &theirs);
+      continue;
     }
+    const void *data = dti_stream_chunk(from);
+    is_in_place = !data;
+    leg->input[k] = (dti_part){(void *)(uintptr_t)data, packed.stride, &packed.region};
   }
-  dti_reduce_halves(sum, leg->parts, parcel->contributions, parcel->region.elements, leg->dtype,
-                    x->op, x->divisor, leg->threads);
-}
-
-static void reduce_whole_parcel(dti_leg *leg, const dti_parcel *parcel, void *sum,
-                                int64_t message) {
-  const dti_exchange *x = &leg->exchange;
-  const int64_t n = parcel->region.elements;
+  if (!is_in_place) {
+    const dti_part out = {part->to.data, part->to.stride, &region};
+    dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
+                leg->threads);
+  }
   for (int64_t k = 0; k < parcel->contributions; k++) {
-    if (k == first_message(parcel)) continue;
-    if (parcel->sources[k] == DTI_SELF)
-      add_own(leg, &parcel->own, sum, x->op);
-    else
-      dti_accumulate(sum, leg->receive_buffer[message++], n, leg->dtype, x->op, leg->threads);
+    dti_stream *from = stream_of(leg, part, parcel->sources[k]);
+    if (from) dti_stream_advance(leg, from);
   }
-  if (x->divisor > 1) dti_divide(sum, n, x->divisor, leg->dtype, leg->threads);
 }
 
-/* Reduce in the order of the contributions, whatever order they arrived in. (That the sum starts
- * with the first message, even if this process' own contribution stands before it, changes no bit:
- * two operands commute.) */
-static void reduce_parcel(dti_leg *leg, int64_t i) {
-  const dti_parcel *parcel = &leg->exchange.parcel[i];
-  const int64_t message = leg->first[i];
-  void *place = place_of(leg, parcel), *sum = place ? place : leg->receive_buffer[message];
-  (dti_is_half(leg->dtype) ? reduce_half_parcel : reduce_whole_parcel)(leg, parcel, sum,
-                                                                       message + 1);
-  if (sum != place)
-    dti_unpack(leg->to.data, leg->to.stride, &parcel->region, sum, leg->element, leg->threads);
+static int settle_streams(dti_leg *leg) {
+  int settled = 0;
+  for (int64_t i = 0; i < leg->streams.receives; i++) {
+    dti_stream *stream = &leg->streams.receive[i];
+    for (; dti_stream_has_chunk(stream) && is_complete(leg, stream); settled = 1)
+      settle_chunk(leg, stream);
+  }
+  return settled;
 }
 
-static void settle_parcel(dti_leg *leg, int64_t i) {
-  const dti_parcel *parcel = &leg->exchange.parcel[i];
-  if (parcel->contributions > 1) {
-    reduce_parcel(leg, i);
-  } else if (parcel->sources[0] == DTI_SELF) {
-    dti_copy_region(leg->to.data, leg->to.stride, &parcel->region, leg->from.data, leg->from.stride,
-                    &parcel->own, leg->element, leg->threads);
-  } else if (leg->receive_buffer[leg->first[i]]) {
-    dti_unpack(leg->to.data, leg->to.stride, &parcel->region, leg->receive_buffer[leg->first[i]],
-               leg->element, leg->threads);
+/* ---- Running ---- */
+
+/* What goes through shared memory is counted like messages: it is moved all the same. */
+static void count_near(const dti_leg *leg) {
+  dti_counters *counters = dti_event_counters();
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    const dti_exchange *exchanges[] = {&part->exchange, &part->copies};
+    for (int e = 0; e < 2; e++) {
+      const dti_exchange *x = exchanges[e];
+      for (int64_t i = 0; i < x->sends; i++) {
+        if (!dti_is_near(leg, dti_leg_rank(leg, &part->to, x->send[i].peer))) continue;
+        counters->messages_sent++;
+        counters->bytes_sent += x->send[i].region.elements * (int64_t)part->element;
+      }
+      for (int64_t i = 0; i < x->parcels; i++)
+        for (int64_t k = 0; k < x->parcel[i].contributions; k++) {
+          if (!dti_is_near(leg, dti_leg_rank(leg, &part->from, x->parcel[i].sources[k]))) continue;
+          counters->messages_received++;
+          counters->bytes_received += x->parcel[i].region.elements * (int64_t)part->element;
+        }
+    }
   }
 }
 
 dtensor_status dti_exchange_leg_start(dti_leg *leg) {
-  const dti_exchange *x = &leg->exchange;
-  if (x->fill) fill_identity(leg);
-  if (leg->batch) {
-    DTI_TRY(post_receives(leg));
-    DTI_TRY(pack_and_send(leg));
-  }
-  for (int64_t i = 0; i < x->parcels; i++)
-    if (leg->missing[i] == 0) settle_parcel(leg, i);
-  return DTENSOR_OK;
+  for (int p = 0; p < leg->parts; p++)
+    if (leg->part[p].exchange.fill) fill_identity(leg, &leg->part[p]);
+  if (leg->node)
+    count_near(leg);
+  else
+    settle_near(leg);
+  return dti_streams_push(leg);
+}
+
+/* Read what lies on this node, as soon as all of its ranks are here. 0: not yet. */
+static int collect(dti_leg *leg) {
+  if (leg->collected || !leg->node) return 1;
+  if (!leg->posted) leg->posted = dti_near_post(leg, DTI_ALL_IS_WELL);
+  if (!leg->posted || !dti_node_all_posted(leg->node, leg->meeting)) return 0;
+  settle_near(leg);
+  leg->collected = 1;
+  return 1;
+}
+
+/* Tell the neighbours that this rank reads nothing more. 0: they still read this rank's arrays. */
+static int leave(dti_leg *leg) {
+  if (!leg->node) return 1;
+  if (!leg->left) dti_node_leave(leg->node, leg->meeting);
+  leg->left = 1;
+  if (dti_near_is_awaited(leg) && !dti_node_all_left(leg->node, leg->meeting)) return 0;
+  dti_near_take_back(leg);
+  return 1;
 }
 
 dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done) {
-  *done = 1;
-  if (!leg->batch) return DTENSOR_OK;
-  int64_t n, open;
-  DTI_TRY(dti_batch_test(leg->batch, leg->done, &n, &open));
-  for (int64_t i = 0; i < n; i++) {
-    if (leg->done[i] >= leg->exchange.messages_received) continue; /* a send */
-    const int64_t parcel = leg->parcel_of[leg->done[i]];
-    if (--leg->missing[parcel] == 0) settle_parcel(leg, parcel);
-  }
-  *done = open == 0;
+  *done = 0;
+  int found;
+  DTI_TRY(dti_streams_test(leg, &found));
+  if (!collect(leg)) return DTENSOR_OK;
+  if (settle_streams(leg) || found) DTI_TRY(dti_streams_push(leg));
+  if (dti_streams_are_over(&leg->streams)) *done = leave(leg);
   return DTENSOR_OK;
 }

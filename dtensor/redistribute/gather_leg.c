@@ -12,7 +12,6 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
-#include "dtensor/redistribute/halves.h"
 #include "dtensor/redistribute/leg.h"
 
 enum { ROUNDS_MAX = 32 };
@@ -35,11 +34,11 @@ static dti_array packed(const dti_array *like, void *data) {
   return array;
 }
 
-static int64_t ranks_of(const dti_leg *leg) { return leg->to.mesh->shape[leg->mesh_dim]; }
+static int64_t ranks_of(const dti_leg *leg) { return leg->part->to.mesh->shape[leg->mesh_dim]; }
 
 /* Block i of gathered is what the rank i coordinates further along the line brings. */
 static void *block(const dti_leg *leg, int64_t i) {
-  return (char *)leg->gathered + i * leg->elements * (int64_t)leg->element;
+  return (char *)leg->gathered + i * leg->elements * (int64_t)leg->part->element;
 }
 
 /* A round doubles the blocks that are there, as far as some are missing. */
@@ -49,18 +48,16 @@ static int64_t blocks_of_round(const dti_leg *leg, int64_t have) {
 }
 
 dtensor_status dti_gather_leg_prepare(dti_leg *leg) {
-  const dti_array from = side_array(&leg->from);
+  const dti_array from = side_array(&leg->part->from);
   const int64_t ranks = ranks_of(leg);
   leg->elements = dti_numel(from.ndim, from.shape);
-  const size_t bytes = (size_t)leg->elements * leg->element;
+  const size_t bytes = (size_t)leg->elements * leg->part->element;
   leg->gathered = dti_alloc(bytes * (size_t)ranks);
   DTI_CHECK(leg->gathered, DTENSOR_ENOMEM, "no memory to gather %zu bytes of %lld ranks", bytes,
             (long long)ranks);
-  if (dti_is_half(leg->dtype)) {
-    leg->parts = malloc((size_t)ranks * sizeof *leg->parts);
-    DTI_CHECK(leg->parts, DTENSOR_ENOMEM, "no memory for a table of %lld contributions",
-              (long long)ranks);
-  }
+  leg->input = malloc((size_t)ranks * sizeof *leg->input);
+  DTI_CHECK(leg->input, DTENSOR_ENOMEM, "no memory for a table of %lld contributions",
+            (long long)ranks);
   size_t message[2 * ROUNDS_MAX];
   int64_t operations = 0;
   for (int64_t have = 1; have < ranks && bytes > 0; have += blocks_of_round(leg, have))
@@ -72,7 +69,7 @@ dtensor_status dti_gather_leg_prepare(dti_leg *leg) {
 
 /* The rank that stands `by` coordinates further along the line, which is a circle here. */
 static int neighbour(const dti_leg *leg, int64_t by) {
-  const dtensor_mesh *mesh = leg->to.mesh;
+  const dtensor_mesh *mesh = leg->part->to.mesh;
   int64_t coord[DTENSOR_MAX_NDIM];
   memcpy(coord, mesh->coord, sizeof coord);
   const int64_t ranks = ranks_of(leg);
@@ -82,32 +79,35 @@ static int neighbour(const dti_leg *leg, int64_t by) {
 
 static dtensor_status start_round(dti_leg *leg) {
   const int64_t have = leg->have;
-  const size_t bytes = (size_t)(blocks_of_round(leg, have) * leg->elements) * leg->element;
+  const size_t bytes = (size_t)(blocks_of_round(leg, have) * leg->elements) * leg->part->element;
   DTI_TRY(dti_batch_recv(leg->batch, block(leg, have), bytes, neighbour(leg, have), leg->tag));
   return dti_batch_send(leg->batch, block(leg, 0), bytes, neighbour(leg, -have), leg->tag);
 }
 
-/* Reduce in the order of coordinates; the sum is built in the block of coordinate 0. */
+/* Reduce in the order of coordinates. */
 static void reduce_blocks(dti_leg *leg) {
-  const int64_t ranks = ranks_of(leg), me = leg->to.mesh->coord[leg->mesh_dim];
-  const dtensor_reduce_op op = leg->from.layout.p[leg->mesh_dim].op;
-  void *sum = block(leg, (ranks - me) % ranks);
-  const int64_t divisor = op == DTENSOR_AVG ? ranks : 1;
-  if (dti_is_half(leg->dtype)) {
-    for (int64_t r = 0; r < ranks; r++) leg->parts[r] = block(leg, (r - me + ranks) % ranks);
-    dti_reduce_halves(sum, leg->parts, ranks, leg->elements, leg->dtype, op, divisor, 1);
-  } else {
-    for (int64_t r = 1; r < ranks; r++)
-      dti_accumulate(sum, block(leg, (r - me + ranks) % ranks), leg->elements, leg->dtype, op, 1);
-    if (divisor > 1) dti_divide(sum, leg->elements, divisor, leg->dtype, 1);
+  const dti_leg_part *part = leg->part;
+  const int64_t ranks = ranks_of(leg), me = part->to.mesh->coord[leg->mesh_dim];
+  const dtensor_reduce_op op = part->from.layout.p[leg->mesh_dim].op;
+  const dti_array to = side_array(&part->to), block_array = packed(&to, NULL);
+  dti_run run[DTENSOR_MAX_NDIM];
+  dti_region whole = {.ndim = to.ndim, .elements = leg->elements};
+  for (int d = 0; d < to.ndim; d++) {
+    run[d] = (dti_run){0, to.shape[d]};
+    whole.runs[d] = &run[d];
+    whole.count[d] = 1;
   }
-  const dti_array to = side_array(&leg->to), out = packed(&to, sum);
-  dti_copy(&to, &out, leg->element, 1);
+  for (int64_t r = 0; r < ranks; r++)
+    leg->input[r] = (dti_part){block(leg, (r - me + ranks) % ranks), block_array.stride, &whole};
+  const dti_part out = {to.data, to.stride, &whole};
+  if (leg->elements > 0)
+    dti_combine(part->dtype, op == DTENSOR_AVG ? DTENSOR_SUM : op, op == DTENSOR_AVG ? ranks : 1,
+                (int)ranks, leg->input, 1, &out, 1);
 }
 
 dtensor_status dti_gather_leg_start(dti_leg *leg) {
-  const dti_array from = side_array(&leg->from), in = packed(&from, block(leg, 0));
-  dti_copy(&in, &from, leg->element, 1);
+  const dti_array from = side_array(&leg->part->from), in = packed(&from, block(leg, 0));
+  dti_copy(&in, &from, leg->part->element, 1);
   leg->have = 1;
   return leg->batch ? start_round(leg) : DTENSOR_OK;
 }

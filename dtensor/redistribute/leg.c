@@ -3,50 +3,99 @@
 #include <stdlib.h>
 
 #include "dtensor/base/alloc.h"
+#include "dtensor/redistribute/near.h"
+
+int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
+  if (place == DTI_SELF) return dti_comm_rank(leg->comm);
+  return leg->ranks_are_places ? (int)place : dti_mesh_root_rank(side->mesh, place);
+}
 
 dtensor_status dti_leg_prepare(dti_leg *leg) {
-  return leg->kind == DTI_STEP_GATHER ? dti_gather_leg_prepare(leg) : dti_exchange_leg_prepare(leg);
+  return dti_leg_is_gather(leg) ? dti_gather_leg_prepare(leg) : dti_exchange_leg_prepare(leg);
+}
+
+int dti_leg_post(dti_leg *leg, int64_t verdict) {
+  if (leg->node && !leg->posted) leg->posted = dti_near_post(leg, verdict);
+  return !leg->node || leg->posted;
+}
+
+int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict) {
+  if (!leg->node) return 1;
+  if (!leg->posted || !dti_node_all_posted(leg->node, leg->meeting)) return 0;
+  const int64_t theirs = dti_near_verdict(leg);
+  if (theirs < *verdict) *verdict = theirs;
+  return 1;
 }
 
 dtensor_status dti_leg_start(dti_leg *leg) {
-  return leg->kind == DTI_STEP_GATHER ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
+  return dti_leg_is_gather(leg) ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
 }
 
 dtensor_status dti_leg_advance(dti_leg *leg, int *done) {
-  return leg->kind == DTI_STEP_GATHER ? dti_gather_leg_advance(leg, done)
-                                      : dti_exchange_leg_advance(leg, done);
+  return dti_leg_is_gather(leg) ? dti_gather_leg_advance(leg, done)
+                                : dti_exchange_leg_advance(leg, done);
+}
+
+/* A member that has not posted, or, if all have, one that has not left. */
+static int awaited_member(const dti_leg *leg) {
+  const int members = dti_node_size(leg->node);
+  for (int m = 0; m < members; m++)
+    if (!dti_node_has_posted(leg->node, leg->meeting, m)) return m;
+  for (int m = 0; leg->left && m < members; m++)
+    if (!dti_node_has_left(leg->node, leg->meeting, m)) return m;
+  return -1;
+}
+
+dtensor_status dti_leg_check(const dti_leg *leg) {
+  if (!leg->node) return DTENSOR_OK;
+  const int member = awaited_member(leg);
+  if (member < 0) return DTENSOR_OK;
+  const dtensor_status status = dti_node_check(leg->node, member);
+  /* It may have come in the meantime, and ended after that. */
+  return status == DTENSOR_OK || awaited_member(leg) != member ? DTENSOR_OK : status;
 }
 
 static int64_t gather_bytes(const dti_leg *leg) {
-  return (leg->to.mesh->shape[leg->mesh_dim] - 1) * leg->elements * (int64_t)leg->element;
+  const dti_leg_part *part = leg->part;
+  return (part->to.mesh->shape[leg->mesh_dim] - 1) * leg->elements * (int64_t)part->element;
 }
 
 int64_t dti_leg_bytes_received(const dti_leg *leg) {
-  return leg->kind == DTI_STEP_GATHER ? gather_bytes(leg)
-                                      : leg->exchange.elements_received * (int64_t)leg->element;
+  if (dti_leg_is_gather(leg)) return gather_bytes(leg);
+  int64_t bytes = 0;
+  for (int p = 0; p < leg->parts; p++)
+    bytes += (leg->part[p].exchange.elements_received + leg->part[p].copies.elements_received) *
+             (int64_t)leg->part[p].element;
+  return bytes;
 }
 
 int64_t dti_leg_bytes_sent(const dti_leg *leg) {
-  return leg->kind == DTI_STEP_GATHER ? gather_bytes(leg)
-                                      : leg->exchange.elements_sent * (int64_t)leg->element;
+  if (dti_leg_is_gather(leg)) return gather_bytes(leg);
+  int64_t bytes = 0;
+  for (int p = 0; p < leg->parts; p++)
+    bytes += (leg->part[p].exchange.elements_sent + leg->part[p].copies.elements_sent) *
+             (int64_t)leg->part[p].element;
+  return bytes;
 }
 
-static void free_buffers(void **buffers, int64_t n) {
-  for (int64_t i = 0; buffers && i < n; i++) dti_free(buffers[i]);
-  free(buffers);
+int64_t dti_leg_workspace(const dti_leg *leg) {
+  if (dti_leg_is_gather(leg)) return gather_bytes(leg);
+  return leg->streams.bytes_in_buffers + leg->bytes_lent;
 }
 
 void dti_leg_free(dti_leg *leg) {
+  if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
+  dti_streams_free(&leg->streams);
   dti_batch_destroy(&leg->batch);
-  free_buffers(leg->send_buffer, leg->exchange.sends);
-  free_buffers(leg->receive_buffer, leg->exchange.messages_received);
-  free(leg->parcel_of);
-  free(leg->missing);
-  free(leg->first);
-  free(leg->done);
-  free(leg->parts);
-  dti_free(leg->scratch);
+  for (int p = 0; leg->part && p < leg->parts; p++) {
+    dti_exchange_free(&leg->part[p].exchange);
+    dti_exchange_free(&leg->part[p].copies);
+    dti_free(leg->part[p].lent_from);
+    dti_free(leg->part[p].lent_to);
+  }
+  free(leg->input);
+  free(leg->output);
+  dti_free(leg->entries);
   dti_free(leg->gathered);
-  dti_exchange_free(&leg->exchange);
-  *leg = (dti_leg){0};
+  *leg = (dti_leg){.mesh_dim = -1};
 }

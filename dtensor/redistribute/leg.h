@@ -1,9 +1,15 @@
-/* One step of a route on its way. */
+/* One step of a transfer on its way: every rank's part of moving arrays from one layout to another.
+ *
+ * What lies on this rank's node is read straight from the neighbour's memory into its place, one
+ * pass over the data (near.h). What comes from other nodes arrives in messages (stream.h). */
 #ifndef DTENSOR_REDISTRIBUTE_LEG_H_
 #define DTENSOR_REDISTRIBUTE_LEG_H_
 
 #include "dtensor/comm/comm.h"
+#include "dtensor/comm/node.h"
+#include "dtensor/kernels/combine.h"
 #include "dtensor/mesh/mesh.h"
+#include "dtensor/redistribute/stream.h"
 #include "dtensor/spec/exchange.h"
 #include "dtensor/spec/route.h"
 
@@ -15,60 +21,100 @@ typedef struct dti_leg_side {
   int64_t stride[DTENSOR_MAX_NDIM];
 } dti_leg_side;
 
-typedef struct dti_leg {
-  dti_step_kind kind;
-  int mesh_dim; /* gathers */
+typedef enum dti_part_kind {
+  DTI_PART_EXCHANGE, /* each rank collects what it needs */
+  /* Inside one node: each rank reduces its share of a Partial value and writes the result to all
+   * that want it, so that every element is reduced once and stored once per copy. */
+  DTI_PART_SHARE_OUT
+} dti_part_kind;
+
+/* One tensor's part of a leg. */
+typedef struct dti_leg_part {
+  dti_part_kind kind;
   dti_leg_side from, to;
   dti_box box; /* exchanges: what moves */
   dtensor_dtype dtype;
   size_t element;
+  dti_layout shares;     /* SHARE_OUT: who reduces what; of the shape of the box */
+  dti_exchange exchange; /* from -> to; of SHARE_OUT from -> shares */
+  dti_exchange copies;   /* SHARE_OUT: shares -> to */
+  /* What neighbours use in place of an array that is not in shared memory; else NULL. */
+  void *lent_from, *lent_to;
+} dti_leg_part;
+
+typedef struct dti_leg {
+  int mesh_dim; /* gathers: the dimension that is reduced; else -1 */
+  int parts;
+  dti_leg_part *part;
   int threads;
-  dti_comm *comm; /* borrowed */
-  int tag;
   int same_mesh;        /* both sides lie on the same places */
   int ranks_are_places; /* comm is the mesh's own, not that of a larger communicator */
-  dti_batch *batch;     /* NULL: nothing to communicate */
-
-  const void **parts; /* of bf16 and f16: room for the contributions to one sum */
+  dti_comm *comm;       /* borrowed */
+  int tag;
+  int64_t chunk_bytes; /* of a message, at most */
+  int is_limited;      /* the caller has set a limit to the buffers */
+  dti_node *node;      /* NULL: all peers are far */
+  uint64_t meeting;    /* of node */
 
   /* exchanges */
-  dti_exchange exchange;
-  void **send_buffer;    /* per send: packed copy, NULL where it is sent from its place */
-  void **receive_buffer; /* per contribution: staging, NULL where it is received into its place */
-  int64_t *parcel_of;    /* per receive: its parcel */
-  int64_t *missing;      /* per parcel: contributions that have not arrived */
-  int64_t *first;        /* per parcel: index of its first contribution */
-  int64_t *done;         /* room for what a test reports */
-  void *scratch;         /* a slice of this rank's own contribution to a sum */
+  int posted, collected, left; /* how far the meeting has come */
+  int64_t bytes_lent;
+  void *entries; /* what this rank posted, if it is more than a desk holds */
+  dti_streams streams;
+  dti_part *input, *output; /* room for those of one combine */
 
   /* gathers */
+  dti_batch *batch;
   void *gathered;   /* room for what each rank of the line brings */
   int64_t elements; /* that one of them brings */
   int64_t have;     /* how many are there */
 } dti_leg;
 
-/* Plan and allocate. from.data may be set later, before the leg is started. */
+/* Plan and allocate. The sides' data may be set later, before the leg is started. */
 dtensor_status dti_leg_prepare(dti_leg *leg);
 
-/* Post receives, pack and send, and do what needs no message. */
+/* Tell the neighbours where this rank's arrays are, or with which failure it comes (`verdict` of
+ * dti_agree_value()). 0: there is no room on the board yet. Without neighbours always 1. */
+int dti_leg_post(dti_leg *leg, int64_t verdict);
+
+/* 1 if all neighbours have posted; *verdict is the least of theirs and the given one. */
+int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict);
+
+/* Post receives, pack and send, and do what needs nobody else. After the agreement, or, of a later
+ * leg, after the one before it. */
 dtensor_status dti_leg_start(dti_leg *leg);
 
-/* *done: everything has arrived and is in its place. */
+/* *done: everything has arrived and is in its place, and nobody needs this rank's arrays. */
 dtensor_status dti_leg_advance(dti_leg *leg, int *done);
+
+/* DTENSOR_EMPI if it waits for a rank that will never come. */
+dtensor_status dti_leg_check(const dti_leg *leg);
 
 /* What this rank sends and receives in it. */
 int64_t dti_leg_bytes_received(const dti_leg *leg);
 int64_t dti_leg_bytes_sent(const dti_leg *leg);
 
-/* Free what it holds, also a half-prepared one; not the sides' arrays. */
+/* Buffers that it holds. */
+int64_t dti_leg_workspace(const dti_leg *leg);
+
+/* Free what it holds, also a half-prepared one; not the sides' arrays. A meeting that was not left
+ * is left. */
 void dti_leg_free(dti_leg *leg);
 
-/* The two kinds. */
+/* ---- Exchanges (exchange_leg.c) and gathers (gather_leg.c) */
 dtensor_status dti_exchange_leg_prepare(dti_leg *leg);
 dtensor_status dti_exchange_leg_start(dti_leg *leg);
 dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done);
 dtensor_status dti_gather_leg_prepare(dti_leg *leg);
 dtensor_status dti_gather_leg_start(dti_leg *leg);
 dtensor_status dti_gather_leg_advance(dti_leg *leg, int *done);
+
+/* The rank of leg->comm at a place of a side's mesh; this process for DTI_SELF. */
+int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place);
+
+/* leg->input[k]: the k-th source of a parcel of which all are on this node. */
+void dti_leg_list_inputs(const dti_leg *leg, int part, const dti_parcel *parcel);
+
+static inline int dti_leg_is_gather(const dti_leg *leg) { return leg->mesh_dim >= 0; }
 
 #endif

@@ -6,7 +6,8 @@
 
 /* Move x into a new tensor on `mesh` with the layout `to`. */
 static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
-                           int64_t max_bytes, dtensor_status mine, dtensor **out) {
+                           const dtensor_redistribute_opts *opts, dtensor_status mine,
+                           dtensor **out) {
   dtensor *y = NULL;
   const dtensor_status made = dti_tensor_create(mesh, x->dtype, to, &y);
   if (made == DTENSOR_EDTYPE) return dti_alike_refuse(x->mesh, mesh, made);
@@ -15,10 +16,8 @@ static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layou
       dti_mesh_is_member(x->mesh) || dti_mesh_is_member(mesh) || !dti_mesh_same(x->mesh, mesh);
   dtensor_status status = mine;
   if (takes_part) {
-    const dti_transfer_end from = dti_tensor_end(x);
-    const dti_transfer_end end =
-        y ? dti_tensor_end(y) : (dti_transfer_end){.mesh = mesh, .layout = to};
-    status = dti_transfer_run(&from, &end, NULL, x->dtype, max_bytes, mine);
+    const dti_transfer_item item = dti_transfer_item_of(x, mesh, to, y);
+    status = dti_transfer_run(1, &item, opts, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;
@@ -28,7 +27,7 @@ static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layou
 dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_status mine,
                                 dtensor **out) {
   *out = NULL;
-  if (!dti_layout_equal(&x->layout, to)) return move(x, x->mesh, to, 0, mine, out);
+  if (!dti_layout_equal(&x->layout, to)) return move(x, x->mesh, to, NULL, mine, out);
   if (mine != DTENSOR_OK) return mine;
   *out = dtensor_retain((dtensor *)x); /* const is about its elements */
   return DTENSOR_OK;
@@ -36,11 +35,12 @@ dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_
 
 dtensor_status dti_redistribute_check(const dtensor *x, const dtensor_mesh *mesh,
                                       const dtensor_placement to[],
-                                      const dtensor_redistribute_opts *opts, dti_layout *layout,
-                                      int64_t *max_bytes) {
-  *max_bytes = opts ? opts->max_bytes : 0;
+                                      const dtensor_redistribute_opts *opts, dti_layout *layout) {
   DTI_CHECK(to, DTENSOR_EINVAL, "placements must not be NULL");
-  DTI_CHECK(*max_bytes >= 0, DTENSOR_EINVAL, "max_bytes is %lld", (long long)*max_bytes);
+  DTI_CHECK(!opts || opts->max_bytes >= 0, DTENSOR_EINVAL, "max_bytes is %lld",
+            (long long)opts->max_bytes);
+  DTI_CHECK(!opts || opts->max_received >= 0, DTENSOR_EINVAL, "max_received is %lld",
+            (long long)opts->max_received);
   return dti_layout_init(layout, x->layout.ndim, x->layout.shape, mesh->ndim, mesh->shape, to);
 }
 
@@ -51,10 +51,9 @@ dtensor_status dtensor_redistribute(const dtensor *x, const dtensor_placement to
   *out = NULL;
   DTI_CHECK(x, DTENSOR_EINVAL, "x must not be NULL");
   dti_layout layout;
-  int64_t max_bytes;
-  const dtensor_status verdict = dti_redistribute_check(x, x->mesh, to, opts, &layout, &max_bytes);
+  const dtensor_status verdict = dti_redistribute_check(x, x->mesh, to, opts, &layout);
   if (verdict != DTENSOR_OK) return dti_alike_refuse(x->mesh, x->mesh, verdict);
-  return move(x, x->mesh, &layout, max_bytes, DTENSOR_OK, out);
+  return move(x, x->mesh, &layout, opts, DTENSOR_OK, out);
 }
 
 dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
@@ -65,8 +64,7 @@ dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
   *out = NULL;
   DTI_CHECK(x && mesh, DTENSOR_EINVAL, "x and mesh must not be NULL");
   dti_layout layout;
-  int64_t max_bytes;
-  const dtensor_status verdict = dti_redistribute_check(x, mesh, to, opts, &layout, &max_bytes);
+  const dtensor_status verdict = dti_redistribute_check(x, mesh, to, opts, &layout);
   if (verdict != DTENSOR_OK) return dti_alike_refuse(x->mesh, mesh, verdict);
-  return move(x, mesh, &layout, max_bytes, DTENSOR_OK, out);
+  return move(x, mesh, &layout, opts, DTENSOR_OK, out);
 }

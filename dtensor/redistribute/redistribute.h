@@ -19,7 +19,6 @@ dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_
 /* Check the arguments of a redistribution onto `mesh`: the same verdict on every rank. */
 dtensor_status dti_redistribute_check(const dtensor *x, const dtensor_mesh *mesh,
                                       const dtensor_placement to[],
-                                      const dtensor_redistribute_opts *opts, dti_layout *layout,
-                                      int64_t *max_bytes);
+                                      const dtensor_redistribute_opts *opts, dti_layout *layout);
 
 #endif

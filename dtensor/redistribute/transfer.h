@@ -9,6 +9,7 @@
 
 #include "dtensor/comm/comm.h"
 #include "dtensor/mesh/mesh.h"
+#include "dtensor/redistribute.h"
 #include "dtensor/spec/box.h"
 
 /* One side: an array laid out over a mesh. data may be NULL where this rank has none. */
@@ -19,18 +20,24 @@ typedef struct dti_transfer_end {
   const int64_t *stride;
 } dti_transfer_end;
 
+/* One tensor that moves. Both ends' arrays must live until the transfer ends; the rest is copied.
+ * What the target holds outside of the box stays as it is. */
+typedef struct dti_transfer_item {
+  dti_transfer_end from, to;
+  const dti_box *box; /* what moves, and where to; NULL: everything, of equal global shapes */
+  dtensor_dtype dtype;
+} dti_transfer_item;
+
 typedef struct dti_transfer dti_transfer;
 
-/* Start. `box`: what moves, and where to; NULL: everything, then the global shapes are the same.
- * What the target holds outside of the box stays as it is. `mine`: what this rank alone has failed
- * at before; max_bytes: 0, or the most that a rank may receive. Both ends' arrays must live until
- * the end; layouts are copied. A transfer that moves nothing between ranks is complete at once,
- * without communication.
+/* Start n >= 1 items, all from the same mesh to the same mesh: they travel together, one message
+ * where each would send one. opts may be NULL. `mine`: what this rank alone has failed at before. A
+ * transfer that moves nothing between ranks is complete at once, without communication.
  *
  * Collective over the mesh, or, if the meshes differ, over their common communicator. */
-dtensor_status dti_transfer_begin(const dti_transfer_end *from, const dti_transfer_end *to,
-                                  const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                  dtensor_status mine, dti_transfer **transfer);
+dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
+                                  const dtensor_redistribute_opts *opts, dtensor_status mine,
+                                  dti_transfer **transfer);
 
 /* Advance all transfers of this thread without blocking. *done: 1 if this one is complete; the
  * status is its outcome then. */
@@ -40,8 +47,7 @@ dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);
 dtensor_status dti_transfer_wait(dti_transfer **transfer);
 
 /* begin and wait. */
-dtensor_status dti_transfer_run(const dti_transfer_end *from, const dti_transfer_end *to,
-                                const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                dtensor_status mine);
+dtensor_status dti_transfer_run(int n, const dti_transfer_item items[],
+                                const dtensor_redistribute_opts *opts, dtensor_status mine);
 
 #endif

@@ -146,8 +146,10 @@ static dtensor_status add_parcels(planner *plan, const int64_t near[], tables *t
   int64_t pick[DTENSOR_MAX_NDIM] = {0}, *source = t->sources;
   do {
     dti_parcel *parcel = &x->parcel[x->parcels++];
-    *parcel = (dti_parcel){
-        .region = region_of(ndim, t->received, pick, 0), .contributions = each, .sources = source};
+    *parcel = (dti_parcel){.region = region_of(ndim, t->received, pick, 0),
+                           .theirs = region_of(ndim, t->received, pick, 1),
+                           .contributions = each,
+                           .sources = source};
     int64_t coord[DTENSOR_MAX_NDIM], contributor[DTENSOR_MAX_NDIM] = {0};
     do {
       for (int m = 0; m < mesh_ndim; m++) {
@@ -162,7 +164,6 @@ static dtensor_status add_parcels(planner *plan, const int64_t near[], tables *t
       *source = dti_mesh_linear(mesh_ndim, from->mesh, coord);
       if (*source == plan->ends->from_place) {
         *source = DTI_SELF;
-        parcel->own = region_of(ndim, t->received, pick, 1);
       } else {
         x->messages_received++;
         x->elements_received += parcel->region.elements;
@@ -199,7 +200,8 @@ static dtensor_status plan_receives(planner *plan, tables *t) {
   return add_parcels(plan, near, t);
 }
 
-static dtensor_status add_send(planner *plan, int64_t peer, const dti_region *region) {
+static dtensor_status add_send(planner *plan, int64_t peer, const dti_region *region,
+                               const dti_region *theirs) {
   dti_exchange *x = plan->exchange;
   if (x->sends == plan->room) {
     const int64_t room = plan->room ? 2 * plan->room : 16;
@@ -208,7 +210,7 @@ static dtensor_status add_send(planner *plan, int64_t peer, const dti_region *re
     x->send = send;
     plan->room = room;
   }
-  x->send[x->sends++] = (dti_send){peer, *region};
+  x->send[x->sends++] = (dti_send){peer, *region, *theirs};
   x->elements_sent += region->elements;
   return DTENSOR_OK;
 }
@@ -238,6 +240,7 @@ static dtensor_status add_sends(planner *plan, const int64_t me[], const tables 
   int64_t pick[DTENSOR_MAX_NDIM] = {0};
   do {
     const dti_region region = region_of(ndim, t->sent, pick, 0);
+    const dti_region theirs = region_of(ndim, t->sent, pick, 1);
     int64_t coord[DTENSOR_MAX_NDIM], copy[DTENSOR_MAX_NDIM] = {0};
     do {
       for (int m = 0; m < mesh_ndim; m++) {
@@ -250,7 +253,7 @@ static dtensor_status add_sends(planner *plan, const int64_t me[], const tables 
       }
       const int64_t peer = dti_mesh_linear(mesh_ndim, to->mesh, coord);
       if (!is_own_process(plan, peer) && takes_from(plan, peer, me))
-        DTI_TRY(add_send(plan, peer, &region));
+        DTI_TRY(add_send(plan, peer, &region, &theirs));
     } while (next_combination(mesh_ndim, copies, copy));
   } while (next_combination(ndim, shares, pick));
   return DTENSOR_OK;

@@ -29,14 +29,15 @@ typedef struct dti_exchange_ends {
 
 typedef struct dti_send {
   int64_t peer;      /* place in the target mesh */
-  dti_region region; /* of the source's local array */
+  dti_region region; /* of this process' source array */
+  dti_region theirs; /* of the peer's target array */
 } dti_send;
 
 /* A part of the target's local array, and where its value comes from: one source place, or one for
  * each contribution to a reduction, in the order of reducing. */
 typedef struct dti_parcel {
-  dti_region region;      /* of the target's local array */
-  dti_region own;         /* of the source's local array, if one of the sources is this process */
+  dti_region region;      /* of this process' target array */
+  dti_region theirs;      /* of the source array: the same part in all of its sources */
   int64_t contributions;  /* at least 1 */
   const int64_t *sources; /* places in the source mesh; DTI_SELF for this process itself */
 } dti_parcel;

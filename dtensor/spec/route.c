@@ -11,13 +11,17 @@ static int is_kept_partial(const dti_layout *from, const dti_layout *to, int m, 
          from->p[m].op == to->p[m].op;
 }
 
-/* Whether the source must be reduced, or lies on one rank. */
-static int needs_spreading(const dti_layout *from, const dti_layout *to, int same_mesh) {
+/* Whether the source must be reduced along a mesh dimension. */
+static int is_reduced(const dti_layout *from, const dti_layout *to, int m, int same_mesh) {
+  return from->p[m].kind == DTENSOR_PARTIAL && from->mesh[m] > 1 &&
+         !is_kept_partial(from, to, m, same_mesh);
+}
+
+/* Whether the source must be reduced, or lies on one rank that cannot be read by all. */
+static int needs_spreading(const dti_layout *from, const dti_layout *to, int same_mesh, int near) {
   for (int m = 0; m < from->mesh_ndim; m++) {
-    const dtensor_placement_kind kind = from->p[m].kind;
-    if (kind == DTI_OWNED && from->mesh[m] > 1) return 1;
-    if (kind == DTENSOR_PARTIAL && from->mesh[m] > 1 && !is_kept_partial(from, to, m, same_mesh))
-      return 1;
+    if (from->p[m].kind == DTI_OWNED && from->mesh[m] > 1 && !near) return 1;
+    if (is_reduced(from, to, m, same_mesh)) return 1;
   }
   return 0;
 }
@@ -105,6 +109,34 @@ static int spread_layout(const dti_layout *from, const dti_layout *to, int same_
   return 1;
 }
 
+static int has_shards(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (dti_placement_is_shard(layout->p[m])) return 1;
+  return 0;
+}
+
+/* Whether every rank's share is one parcel of its sources, and goes whole to all that want it. */
+static int can_share_out(const dti_layout *from, const dti_layout *shares, const dti_layout *to) {
+  for (int m = 0; m < from->mesh_ndim; m++) {
+    const int stays = dtensor_placement_equal(from->p[m], shares->p[m]);
+    const int kept = stays && dtensor_placement_equal(from->p[m], to->p[m]);
+    const int copied =
+        to->p[m].kind == DTENSOR_REPLICATE && (stays || !dti_placement_is_shard(from->p[m]));
+    if (from->p[m].kind == DTI_OWNED || !(kept || copied)) return 0;
+  }
+  /* What stays is split in the order of the source, before what is cut anew. */
+  int last = -1, cut = 0;
+  for (int i = 0; i < from->mesh_ndim; i++) {
+    const int m = shares->order[i];
+    if (!dti_placement_is_shard(shares->p[m])) continue;
+    const int stays = dtensor_placement_equal(from->p[m], shares->p[m]);
+    if (stays && (cut || m < last)) return 0;
+    if (stays) last = m;
+    if (!stays) cut = 1;
+  }
+  return 1;
+}
+
 /* A few bytes that only have to be reduced: one gather per mesh dimension. */
 static int route_by_gathers(const dti_layout *from, const dti_layout *to, dti_route *route) {
   for (int m = 0; m < from->mesh_ndim; m++)
@@ -133,21 +165,28 @@ static dti_layout boxed(const dti_layout *layout, const dti_box *box) {
 }
 
 void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box *box, int same_mesh,
-                    size_t element, dti_route *route) {
+                    int near, size_t element, dti_route *route) {
   const int64_t few = (int64_t)(DTI_FEW_BYTES / element);
   const int is_small = dti_numel(to->ndim, box ? box->shape : to->shape) <= few;
   /* Each gather rounds bf16 and f16, the only dtypes of 2 bytes, but a sum is rounded once. */
-  if (!box && is_small && same_mesh && route_by_gathers(from, to, route) &&
+  if (!near && !box && is_small && same_mesh && route_by_gathers(from, to, route) &&
       (route->steps == 1 || element != sizeof(uint16_t)))
     return;
 
   route->steps = 1;
   route->step[0].kind = DTI_STEP_EXCHANGE;
   const dti_layout source = box ? boxed(from, box) : *from, target = box ? boxed(to, box) : *to;
-  if (!is_small && needs_spreading(from, to, same_mesh) &&
+  if (!is_small && needs_spreading(from, to, same_mesh, near) &&
       spread_layout(&source, &target, same_mesh, &route->step[0].to)) {
-    route->steps = 2;
-    route->step[1].kind = DTI_STEP_EXCHANGE;
+    /* The pieces of a box are not where a layout of the box's shape has them. */
+    const int fits = !box || !(has_shards(from) || has_shards(to));
+    if (near && same_mesh && fits && can_share_out(&source, &route->step[0].to, &target)) {
+      route->shares = route->step[0].to;
+      route->step[0].kind = DTI_STEP_SHARE_OUT;
+    } else {
+      route->steps = 2;
+      route->step[1].kind = DTI_STEP_EXCHANGE;
+    }
   }
   route->step[route->steps - 1].to = *to;
 }

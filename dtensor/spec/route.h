@@ -6,9 +6,11 @@
 #include "dtensor/spec/box.h"
 
 typedef enum dti_step_kind {
-  DTI_STEP_EXCHANGE, /* a direct exchange (exchange.h) into `to` */
-  DTI_STEP_GATHER    /* reduce mesh dimension `mesh_dim` of a few bytes: all-gather, then add up in
-                        order; log p messages deep where an exchange would send p^2 */
+  DTI_STEP_EXCHANGE,  /* a direct exchange (exchange.h) into `to` */
+  DTI_STEP_SHARE_OUT, /* where all ranks share memory: each reduces its part of the layout `shares`,
+                         in one parcel, and stores it wherever `to` wants it */
+  DTI_STEP_GATHER     /* reduce mesh dimension `mesh_dim` of a few bytes: all-gather, then add up in
+                         order; log p messages deep where an exchange would send p^2 */
 } dti_step_kind;
 
 typedef struct dti_step {
@@ -19,6 +21,7 @@ typedef struct dti_step {
 
 typedef struct dti_route {
   int steps;
+  dti_layout shares; /* of the step that shares out */
   dti_step step[DTENSOR_MAX_NDIM];
 } dti_route;
 
@@ -33,9 +36,13 @@ typedef struct dti_route {
  *
  * Of a box (NULL: everything) the layout in between has the shape of the box alone.
  *
+ * near: all ranks share memory. Then one rank's value is read by all that want it in one step, a
+ * few bytes are reduced by everybody, and a large reduced value is shared out where each rank's
+ * share is one parcel: every mesh dimension either stays as it is or is reduced or replicated.
+ *
  * Source: Chan, Heimlich, Purkayastha, van de Geijn, "Collective communication: theory, practice,
  * and experience", 2007. */
 void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box *box, int same_mesh,
-                    size_t element, dti_route *route);
+                    int near, size_t element, dti_route *route);
 
 #endif

@@ -19,18 +19,23 @@ void dti_packed_strides(int ndim, const int64_t shape[], int64_t stride[]) {
   }
 }
 
-/* The handle and its layout, without storage. */
-static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
-                                 dtensor **out) {
-  *out = NULL;
+dtensor_status dti_tensor_check(dtensor_dtype dtype, const dti_layout *layout) {
   DTI_TRY(dti_dtype_check(dtype));
-  int64_t sizes = 0;
   for (int m = 0; m < layout->mesh_ndim; m++) {
     const dtensor_placement *p = &layout->p[m];
     DTI_CHECK(p->kind != DTENSOR_PARTIAL || dti_dtype_reduces(dtype, p->op), DTENSOR_EDTYPE,
               "%s has no partial %s", dtensor_dtype_name(dtype), dti_reduce_op_name(p->op));
-    sizes += p->count;
   }
+  return DTENSOR_OK;
+}
+
+/* The handle and its layout, without storage. */
+static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
+                                 dtensor **out) {
+  *out = NULL;
+  DTI_TRY(dti_tensor_check(dtype, layout));
+  int64_t sizes = 0;
+  for (int m = 0; m < layout->mesh_ndim; m++) sizes += layout->p[m].count;
   dtensor *x = malloc(sizeof *x);
   int64_t *copies = sizes ? malloc((size_t)sizes * sizeof *copies) : NULL;
   if (!x || (sizes && !copies)) {

@@ -30,8 +30,11 @@ struct dtensor {
   int64_t local_numel;
 };
 
-/* A new tensor with packed storage, not initialised. Explicit sizes are copied. Checks that the
- * dtype has the reductions of Partial placements. Local. */
+/* DTENSOR_EDTYPE unless the dtype exists and has the reductions of the Partial placements. */
+dtensor_status dti_tensor_check(dtensor_dtype dtype, const dti_layout *layout);
+
+/* A new tensor with packed storage, not initialised. Explicit sizes are copied. Checks as
+ * dti_tensor_check() does. Local. */
 dtensor_status dti_tensor_create(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
                                  dtensor **out);
 

@@ -147,19 +147,19 @@ DTEST_WORLD(RedistributeFailure, Budget, 1, 2, 3, 4) {
   const int64_t all = 99 * 8;
   const dtensor_status refused = world->size > 1 ? DTENSOR_EBUDGET : DTENSOR_OK;
   EXPECT_STATUS(refused, dtensor_redistribute(
-                             x, whole, &(dtensor_redistribute_opts){.max_bytes = all - 1}, &y));
+                             x, whole, &(dtensor_redistribute_opts){.max_received = all - 1}, &y));
   if (refused != DTENSOR_OK) EXPECT_NULL(y);
   dtensor_destroy(&y);
   dtensor_request *request = NULL;
   dtensor_status status = dtensor_redistribute_begin(
-      x, whole, &(dtensor_redistribute_opts){.max_bytes = all - 1}, &request);
+      x, whole, &(dtensor_redistribute_opts){.max_received = all - 1}, &request);
   if (status == DTENSOR_OK) status = dtensor_request_wait(&request, &y);
   EXPECT_STATUS(refused, status);
   dtensor_destroy(&y);
-  EXPECT_OK(dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_bytes = all}, &y));
+  EXPECT_OK(dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_received = all}, &y));
   dtensor_destroy(&y);
   EXPECT_STATUS(DTENSOR_EINVAL,
-                dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_bytes = -1}, &y));
+                dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_received = -1}, &y));
   dtensor_destroy(&x);
   dtensor_mesh_destroy(&mesh);
 }

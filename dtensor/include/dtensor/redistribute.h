@@ -16,8 +16,13 @@ extern "C" {
 
 /* All zero is the default. */
 typedef struct dtensor_redistribute_opts {
-  int64_t max_bytes; /* refuse with DTENSOR_EBUDGET, on every rank, if any rank would have to
-                        receive more bytes than this; 0: no limit */
+  /* The most bytes of buffers that a rank may allocate beside the source and the result; 0: no
+   * limit. Messages are cut to fit, so that a transfer goes in rounds; what does not fit even so is
+   * refused on every rank with DTENSOR_EBUDGET. */
+  int64_t max_bytes;
+  /* Refuse with DTENSOR_EBUDGET, on every rank, if any rank would have to receive more bytes than
+   * this; 0: no limit. */
+  int64_t max_received;
 } dtensor_redistribute_opts;
 
 /* Change how x is laid out over its mesh; the global value does not change.
@@ -61,6 +66,23 @@ dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
                                        const dtensor_placement to[],
                                        const dtensor_redistribute_opts *opts, dtensor **out);
 
+/* Several tensors of one mesh at once: what one rank sends another of all of them is one message, so
+ * many small tensors cost the latency of one.
+ *
+ * Collective over the mesh.
+ *
+ *   n     tensors, at least 1.
+ *   x     any shapes, dtypes and placements.
+ *   to    for each tensor one placement per mesh dimension.
+ *   out   room for n results. On an error all of them are NULL.
+ *
+ * Errors: as dtensor_redistribute(); DTENSOR_EMESH  the tensors are on different meshes
+ *
+ * Source: COSTA's batched transform (see dtensor_redistribute()). */
+dtensor_status dtensor_redistribute_many(int n, const dtensor *const x[],
+                                         const dtensor_placement *const to[],
+                                         const dtensor_redistribute_opts *opts, dtensor *out[]);
+
 /* A redistribution on its way. */
 typedef struct dtensor_request dtensor_request;
 
@@ -69,18 +91,34 @@ typedef struct dtensor_request dtensor_request;
  *
  * Collective over the mesh of x, as are the test and wait that complete it; several requests may be
  * in flight when all ranks begin them in the same order. Progress is made in dtensor_request_test()
- * and _wait() of any of the thread's requests.
+ * and _wait() of any of the thread's requests; MPI_THREAD_FUNNELED is enough.
  *
  * Errors: as dtensor_redistribute(); what is found later is returned by test or wait. */
 dtensor_status dtensor_redistribute_begin(const dtensor *x, const dtensor_placement to[],
                                           const dtensor_redistribute_opts *opts,
                                           dtensor_request **request);
 
+/* The same for several tensors, as dtensor_redistribute_many(). */
+dtensor_status dtensor_redistribute_many_begin(int n, const dtensor *const x[],
+                                               const dtensor_placement *const to[],
+                                               const dtensor_redistribute_opts *opts,
+                                               dtensor_request **request);
+
 /* Make progress; *done becomes 1 when wait would not block. Safe to call again after that. */
 dtensor_status dtensor_request_test(dtensor_request *request, int *done);
 
-/* Complete the request, free it and give its result. *request becomes NULL, *out NULL on error. */
+/* Complete the request, free it and give its result. *request becomes NULL, *out NULL on error.
+ *
+ * Errors: DTENSOR_EINVAL  the request is of several tensors; it goes on, and is not freed */
 dtensor_status dtensor_request_wait(dtensor_request **request, dtensor **out);
+
+/* Complete a request of n tensors, free it and give its results; all NULL on error. */
+dtensor_status dtensor_request_wait_many(dtensor_request **request, int n, dtensor *out[]);
+
+/* Complete a request whose result nobody wants, and free it. Accepts NULL, sets NULL.
+ *
+ * Collective over the mesh, as wait: peers are still reading this rank's source. */
+void dtensor_request_destroy(dtensor_request **request);
 
 /* Make a tensor of a global array.
  *

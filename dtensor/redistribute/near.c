@@ -1,0 +1,197 @@
+#include "dtensor/redistribute/near.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/base/fail.h"
+#include "dtensor/kernels/strided.h"
+
+/* An array as its owner posts it. */
+typedef struct entry {
+  int64_t address; /* exported; ON_DESK: it lies packed on the desk; NOWHERE: there is none */
+  int64_t stride[DTENSOR_MAX_NDIM];
+} entry;
+enum { NOWHERE = -1, ON_DESK = -2 };
+
+typedef struct entries {
+  entry from, to;
+} entries;
+
+/* What lies on a desk: the entries of up to DESK_PARTS parts themselves, those of more elsewhere.
+ */
+enum { DESK_PARTS = 2, DESK_DATA = 192 };
+typedef struct posting {
+  int64_t verdict;
+  int64_t elsewhere; /* exported address of the entries; NOWHERE: they are here */
+  entries here[DESK_PARTS];
+  _Alignas(16) unsigned char data[DESK_DATA];
+} posting;
+_Static_assert(sizeof(posting) <= DTI_MEETING_BYTES, "a posting fits on a desk");
+
+int dti_is_near(const dti_leg *leg, int rank) {
+  return leg->node && rank != dti_comm_rank(leg->comm) && dti_node_member(leg->node, rank) >= 0;
+}
+
+static dti_array array_of(const dti_leg_side *side) {
+  dti_array array = {.data = side->data, .ndim = side->layout.ndim};
+  dti_layout_local(&side->layout, side->mesh->coord, array.shape, NULL);
+  memcpy(array.stride, side->stride, sizeof array.stride);
+  return array;
+}
+
+static dti_array packed_like(const dti_array *array, void *data) {
+  dti_array packed = *array;
+  packed.data = data;
+  int64_t step = 1;
+  for (int d = packed.ndim - 1; d >= 0; d--) {
+    packed.stride[d] = step;
+    step *= packed.shape[d];
+  }
+  return packed;
+}
+
+static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
+  if (!dti_mesh_is_member(side->mesh)) return 0;
+  const dti_array array = array_of(side);
+  return dti_numel(array.ndim, array.shape) * (int64_t)part->element;
+}
+
+/* Whether a neighbour reads this rank's source. */
+static int is_read(const dti_leg *leg, const dti_leg_part *part) {
+  if (part->kind == DTI_PART_SHARE_OUT) return 1;
+  for (int64_t i = 0; i < part->exchange.sends; i++)
+    if (dti_is_near(leg, dti_leg_rank(leg, &part->to, part->exchange.send[i].peer))) return 1;
+  return 0;
+}
+
+/* A few bytes travel on the desk itself: then nobody has to wait until they were read. */
+static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
+  return leg->parts == 1 && part->kind == DTI_PART_EXCHANGE &&
+         bytes_of(part, &part->from) <= DESK_DATA;
+}
+
+int dti_near_is_awaited(const dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++)
+    if (is_read(leg, &leg->part[p]) && !fits_desk(leg, &leg->part[p])) return 1;
+  return 0;
+}
+
+static dtensor_status lend(dti_leg *leg, const dti_leg_part *part, const dti_leg_side *side,
+                           void **lent) {
+  const int64_t bytes = bytes_of(part, side);
+  if (bytes == 0 || !side->data || dti_node_export(leg->node, side->data, 1) >= 0)
+    return DTENSOR_OK;
+  *lent = dti_alloc((size_t)bytes);
+  DTI_CHECK(*lent, DTENSOR_ENOMEM, "no memory to lend %lld bytes to the ranks of this node",
+            (long long)bytes);
+  leg->bytes_lent += bytes;
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_near_prepare(dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++) {
+    dti_leg_part *part = &leg->part[p];
+    if (is_read(leg, part) && !fits_desk(leg, part))
+      DTI_TRY(lend(leg, part, &part->from, &part->lent_from));
+    if (part->kind == DTI_PART_SHARE_OUT) DTI_TRY(lend(leg, part, &part->to, &part->lent_to));
+  }
+  if (leg->parts <= DESK_PARTS) return DTENSOR_OK;
+  leg->entries = dti_alloc((size_t)leg->parts * sizeof(entries));
+  DTI_CHECK(leg->entries, DTENSOR_ENOMEM, "no memory for a table of %d tensors", leg->parts);
+  return DTENSOR_OK;
+}
+
+/* The array itself, or what is lent in its place. */
+static entry entry_of(const dti_leg *leg, const dti_leg_side *side, void *lent) {
+  entry e = {.address = NOWHERE};
+  if (!side->data || !dti_mesh_is_member(side->mesh)) return e;
+  dti_array array = array_of(side);
+  if (lent) array = packed_like(&array, lent);
+  e.address = dti_node_export(leg->node, array.data, 1);
+  memcpy(e.stride, array.stride, sizeof e.stride);
+  return e;
+}
+
+static entry put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk) {
+  entry e = {.address = ON_DESK};
+  const dti_array array = array_of(&part->from), packed = packed_like(&array, desk->data);
+  dti_copy(&packed, &array, part->element, leg->threads);
+  memcpy(e.stride, packed.stride, sizeof e.stride);
+  return e;
+}
+
+static int is_whole(const dti_leg_part *part) {
+  for (int d = 0; d < part->to.layout.ndim; d++)
+    if (part->box.shape[d] != part->to.layout.shape[d]) return 0;
+  return 1;
+}
+
+int dti_near_post(dti_leg *leg, int64_t verdict) {
+  if (!dti_node_can_post(leg->node, leg->meeting)) return 0;
+  posting *desk = dti_node_desk(leg->node, leg->meeting);
+  desk->verdict = verdict;
+  desk->elsewhere = leg->entries ? dti_node_export(leg->node, leg->entries, 1) : NOWHERE;
+  entries *all = leg->entries ? leg->entries : desk->here;
+  for (int p = 0; p < leg->parts && verdict == DTI_ALL_IS_WELL; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    if (part->lent_from) {
+      const dti_array array = array_of(&part->from), copy = packed_like(&array, part->lent_from);
+      dti_copy(&copy, &array, part->element, leg->threads);
+    }
+    if (part->lent_to && !is_whole(part)) { /* what lies outside of the box comes back unchanged */
+      const dti_array array = array_of(&part->to), copy = packed_like(&array, part->lent_to);
+      dti_copy(&copy, &array, part->element, leg->threads);
+    }
+    const int on_desk = fits_desk(leg, part) && is_read(leg, part);
+    all[p].from =
+        on_desk ? put_on_desk(leg, part, desk) : entry_of(leg, &part->from, part->lent_from);
+    all[p].to = entry_of(leg, &part->to, part->lent_to);
+  }
+  dti_node_post(leg->node, leg->meeting);
+  return 1;
+}
+
+static const posting *posting_of(const dti_leg *leg, int member) {
+  return dti_node_brought(leg->node, leg->meeting, member);
+}
+
+int64_t dti_near_verdict(const dti_leg *leg) {
+  int64_t verdict = DTI_ALL_IS_WELL;
+  for (int m = 0; m < dti_node_size(leg->node); m++)
+    if (posting_of(leg, m)->verdict < verdict) verdict = posting_of(leg, m)->verdict;
+  return verdict;
+}
+
+static const entries *entries_of(const dti_leg *leg, int part, int member) {
+  const posting *desk = posting_of(leg, member);
+  if (desk->elsewhere == NOWHERE) return &desk->here[part];
+  const entries *all = dti_node_import(leg->node, member, desk->elsewhere);
+  return &all[part];
+}
+
+static dti_near_array array_at(const dti_leg *leg, const entry *e, int member) {
+  void *data = e->address == NOWHERE   ? NULL
+               : e->address == ON_DESK ? (void *)(uintptr_t)posting_of(leg, member)->data
+                                       : dti_node_import(leg->node, member, e->address);
+  return (dti_near_array){data, e->stride};
+}
+
+dti_near_array dti_near_source(const dti_leg *leg, int part, int rank) {
+  const int member = dti_node_member(leg->node, rank);
+  return array_at(leg, &entries_of(leg, part, member)->from, member);
+}
+
+dti_near_array dti_near_target(const dti_leg *leg, int part, int rank) {
+  const int member = dti_node_member(leg->node, rank);
+  return array_at(leg, &entries_of(leg, part, member)->to, member);
+}
+
+void dti_near_take_back(const dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    if (!part->lent_to) continue;
+    const dti_array array = array_of(&part->to), lent = packed_like(&array, part->lent_to);
+    dti_copy(&array, &lent, part->element, leg->threads);
+  }
+}

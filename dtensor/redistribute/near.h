@@ -1,0 +1,36 @@
+/* Arrays of the ranks that share this rank's node: where they are, read and written in place. */
+#ifndef DTENSOR_REDISTRIBUTE_NEAR_H_
+#define DTENSOR_REDISTRIBUTE_NEAR_H_
+
+#include "dtensor/redistribute/leg.h"
+
+/* An array in this process' address space. */
+typedef struct dti_near_array {
+  void *data;
+  const int64_t *stride;
+} dti_near_array;
+
+/* Whether this rank and `rank` of leg->comm read each other's memory; 0 for this rank itself. */
+int dti_is_near(const dti_leg *leg, int rank);
+
+/* Allocate what is lent in place of arrays that neighbours need and cannot reach, and room for what
+ * a desk cannot hold. */
+dtensor_status dti_near_prepare(dti_leg *leg);
+
+/* See dti_leg_post(). */
+int dti_near_post(dti_leg *leg, int64_t verdict);
+
+/* When all have posted: the least of their verdicts. */
+int64_t dti_near_verdict(const dti_leg *leg);
+
+/* Whether neighbours read this rank's arrays in place, so that it must wait until they have. */
+int dti_near_is_awaited(const dti_leg *leg);
+
+/* What a neighbour has posted: the source or the target array of a part. */
+dti_near_array dti_near_source(const dti_leg *leg, int part, int rank);
+dti_near_array dti_near_target(const dti_leg *leg, int part, int rank);
+
+/* Bring back what neighbours wrote into a lent target. */
+void dti_near_take_back(const dti_leg *leg);
+
+#endif

@@ -1,0 +1,218 @@
+#include "dtensor/redistribute/steps.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/base/fail.h"
+#include "dtensor/tensor/tensor.h"
+
+static int is_same_mesh(const dti_transfer_item *item) {
+  return dti_mesh_same(item->from.mesh, item->to.mesh);
+}
+
+static int is_everywhere(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind != DTENSOR_REPLICATE) return 0;
+  return 1;
+}
+
+static int is_in_place(const dti_box *box, int ndim) {
+  for (int d = 0; box && d < ndim; d++)
+    if (box->from[d] != box->to[d]) return 0;
+  return 1;
+}
+
+/* Whether no rank has anything to send to another: the same answer on all of them. */
+static int moves_nothing(const dti_transfer_item *item) {
+  if (!is_same_mesh(item)) return 0;
+  if (item->to.mesh->size == 1 || (item->box && is_everywhere(item->from.layout))) return 1;
+  return is_in_place(item->box, item->to.layout->ndim) &&
+         dti_layout_is_local(item->from.layout, item->to.layout);
+}
+
+/* ---- The way ---- */
+
+static int64_t max_bytes(const dti_steps_request *request) {
+  return request->opts ? request->opts->max_bytes : 0;
+}
+
+/* The bytes of the array in between at place 0, which has no smaller part than any other. */
+static int64_t bytes_in_between(const dti_transfer_item *item, const dti_route *route) {
+  const int64_t origin[DTENSOR_MAX_NDIM] = {0};
+  int64_t shape[DTENSOR_MAX_NDIM];
+  dti_layout_local(&route->step[0].to, origin, shape, NULL);
+  return dti_numel(item->to.layout->ndim, shape) * (int64_t)dtensor_dtype_size(item->dtype);
+}
+
+static void find_route(const dti_steps_request *request, const dti_transfer_item *item,
+                       dti_route *route) {
+  const dti_route direct = {.steps = 1, .step = {{DTI_STEP_EXCHANGE, 0, *item->to.layout}}};
+  *route = direct;
+  if (moves_nothing(item)) return;
+  dti_route_make(item->from.layout, item->to.layout, item->box, is_same_mesh(item),
+                 request->is_near, dtensor_dtype_size(item->dtype), route);
+  const int has_gathers = route->step[0].kind == DTI_STEP_GATHER;
+  const int64_t most = max_bytes(request);
+  /* Several tensors travel together, which gathers do not; and what lies in between must fit. */
+  if ((has_gathers && request->n > 1) ||
+      (route->steps > 1 && most > 0 && !has_gathers && bytes_in_between(item, route) > most / 2))
+    *route = direct;
+}
+
+dtensor_status dti_steps_plan(dti_steps_request *request) {
+  request->is_local = 1;
+  for (int i = 0; i < request->n; i++) request->is_local &= moves_nothing(&request->items[i]);
+  request->node = NULL;
+  request->is_near = 0;
+  request->legs = 1;
+  if (request->is_local) return DTENSOR_OK;
+  DTI_TRY(dti_comm_node(request->comm, &request->node));
+  request->is_near = request->node && dti_node_size(request->node) == dti_comm_size(request->comm);
+  for (int i = 0; i < request->n; i++) {
+    dti_route route;
+    find_route(request, &request->items[i], &route);
+    if (route.steps > request->legs) request->legs = route.steps;
+  }
+  for (int l = 0; l < request->legs; l++) {
+    request->tag[l] = dti_comm_next_tag(request->comm);
+    request->meeting[l] = request->node ? dti_node_next_meeting(request->node) : 0;
+  }
+  return DTENSOR_OK;
+}
+
+/* ---- This rank's part ---- */
+
+static int holds_value(const dti_leg_side *side) {
+  for (int m = 0; m < side->layout.mesh_ndim; m++)
+    if (side->layout.p[m].kind == DTI_OWNED && side->layout.p[m].param != side->mesh->coord[m])
+      return 0;
+  return dti_mesh_is_member(side->mesh);
+}
+
+static dtensor_status make_between(dti_steps *steps, dti_leg_side *side, size_t element,
+                                   void **between) {
+  int64_t shape[DTENSOR_MAX_NDIM];
+  side->data = NULL;
+  if (!holds_value(side)) return DTENSOR_OK;
+  dti_layout_local(&side->layout, side->mesh->coord, shape, NULL);
+  dti_packed_strides(side->layout.ndim, shape, side->stride);
+  const size_t bytes = (size_t)dti_numel(side->layout.ndim, shape) * element;
+  *between = side->data = dti_alloc(bytes);
+  DTI_CHECK(side->data, DTENSOR_ENOMEM, "no memory for %zu bytes in between", bytes);
+  steps->bytes_between += (int64_t)bytes;
+  return DTENSOR_OK;
+}
+
+static dti_leg_side side_of(const dti_transfer_end *end) {
+  dti_leg_side side = {.mesh = end->mesh, .layout = *end->layout, .data = end->data};
+  if (end->stride)
+    memcpy(side.stride, end->stride, (size_t)end->layout->ndim * sizeof *end->stride);
+  return side;
+}
+
+/* Gathers are made of messages: nobody comes to the meeting. */
+static void take_gather(dti_leg *leg, const dti_step *step) {
+  leg->mesh_dim = step->mesh_dim;
+  if (leg->node) dti_node_leave(leg->node, leg->meeting);
+  leg->node = NULL;
+}
+
+/* An item takes part in as many legs as its own way has, the first ones. */
+static dtensor_status lay_item(const dti_steps_request *request, int i, dti_steps *steps,
+                               dtensor_status mine) {
+  const dti_transfer_item *item = &request->items[i];
+  dti_route route;
+  find_route(request, item, &route);
+  dti_leg_side here = side_of(&item->from);
+  for (int l = 0; l < route.steps; l++) {
+    const dti_step *step = &route.step[l];
+    dti_leg *leg = &steps->leg[l];
+    const int is_last = l + 1 == route.steps;
+    if (step->kind == DTI_STEP_GATHER) take_gather(leg, step);
+    dti_leg_part *part = &leg->part[leg->parts++];
+    part->kind = step->kind == DTI_STEP_SHARE_OUT ? DTI_PART_SHARE_OUT : DTI_PART_EXCHANGE;
+    if (part->kind == DTI_PART_SHARE_OUT) part->shares = route.shares;
+    part->dtype = item->dtype;
+    part->element = dtensor_dtype_size(item->dtype);
+    part->from = here;
+    part->to = side_of(&item->to);
+    part->to.layout = step->to;
+    part->box = item->box ? *item->box : dti_box_whole(item->to.layout);
+    /* What lies in between is the box alone. */
+    if (l > 0) memset(part->box.from, 0, sizeof part->box.from);
+    if (!is_last) memset(part->box.to, 0, sizeof part->box.to);
+    if (!is_last && mine == DTENSOR_OK)
+      mine = make_between(steps, &part->to, part->element, &steps->between[l * steps->n + i]);
+    here = part->to;
+  }
+  return mine;
+}
+
+/* Both directions of all peers have a window of buffers. */
+static int64_t chunk_bytes(const dti_steps_request *request) {
+  const int64_t most = max_bytes(request), peers = dti_comm_size(request->comm) - 1;
+  if (most == 0) return DTI_STREAM_CHUNK;
+  const int64_t chunk = most / 2 / (2 * DTI_STREAM_WINDOW * (peers > 0 ? peers : 1));
+  return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;
+}
+
+static dtensor_status allocate(const dti_steps_request *request, dti_steps *steps) {
+  const size_t legs = (size_t)request->legs, parts = legs * (size_t)request->n;
+  steps->n = request->n;
+  steps->leg = calloc(legs, sizeof *steps->leg);
+  DTI_CHECK(steps->leg, DTENSOR_ENOMEM, "no memory for %d steps", request->legs);
+  steps->legs = request->legs;
+  const dti_transfer_item *first = &request->items[0];
+  for (int l = 0; l < request->legs; l++)
+    steps->leg[l] = (dti_leg){.mesh_dim = -1,
+                              .threads = first->to.mesh->threads,
+                              .same_mesh = is_same_mesh(first) || l > 0,
+                              .ranks_are_places = is_same_mesh(first),
+                              .comm = request->comm,
+                              .tag = request->tag[l],
+                              .chunk_bytes = chunk_bytes(request),
+                              .is_limited = max_bytes(request) > 0,
+                              .node = request->node,
+                              .meeting = request->meeting[l]};
+  steps->part = calloc(parts, sizeof *steps->part);
+  steps->between = calloc(parts, sizeof *steps->between);
+  DTI_CHECK(steps->part && steps->between, DTENSOR_ENOMEM, "no memory for %zu parts", parts);
+  for (int l = 0; l < request->legs; l++) steps->leg[l].part = &steps->part[l * request->n];
+  return DTENSOR_OK;
+}
+
+static dtensor_status check_budget(const dti_steps_request *request, const dti_steps *steps) {
+  if (!request->opts) return DTENSOR_OK;
+  int64_t received = 0, workspace = steps->bytes_between;
+  for (int l = 0; l < steps->legs; l++) {
+    received += dti_leg_bytes_received(&steps->leg[l]);
+    workspace += dti_leg_workspace(&steps->leg[l]);
+  }
+  DTI_CHECK(request->opts->max_received == 0 || received <= request->opts->max_received,
+            DTENSOR_EBUDGET, "this rank would receive %lld bytes, the caller allows %lld",
+            (long long)received, (long long)request->opts->max_received);
+  DTI_CHECK(request->opts->max_bytes == 0 || workspace <= request->opts->max_bytes, DTENSOR_EBUDGET,
+            "this rank needs %lld bytes of buffers, the caller allows %lld", (long long)workspace,
+            (long long)request->opts->max_bytes);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_status mine,
+                                 dti_steps *steps) {
+  const dtensor_status allocated = allocate(request, steps);
+  if (allocated != DTENSOR_OK) return mine != DTENSOR_OK ? mine : allocated;
+  for (int i = 0; i < request->n; i++) mine = lay_item(request, i, steps, mine);
+  for (int l = 0; l < steps->legs && mine == DTENSOR_OK; l++)
+    mine = dti_leg_prepare(&steps->leg[l]);
+  return mine == DTENSOR_OK ? check_budget(request, steps) : mine;
+}
+
+void dti_steps_free(dti_steps *steps) {
+  for (int l = 0; l < steps->legs; l++) dti_leg_free(&steps->leg[l]);
+  for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
+  free(steps->leg);
+  free(steps->part);
+  free(steps->between);
+  *steps = (dti_steps){0};
+}
