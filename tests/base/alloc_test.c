@@ -124,9 +124,10 @@ DTEST(Alloc, NeighboursBecomeOne) {
 DTEST(Alloc, CacheDropsTheOldest) {
   start_with_empty_cache();
   dtensor_memory_set_cache_limit((int64_t)(10 * MIB));
-  char *oldest = dti_alloc(4 * MIB), *between = dti_alloc(2 * MIB);
-  char *newer = dti_alloc(4 * MIB), *behind = dti_alloc(2 * MIB);
-  char *newest = dti_alloc(4 * MIB);
+  const size_t part = 4 * MIB - 64; /* 4 MiB, with any tail */
+  char *oldest = dti_alloc(part), *between = dti_alloc(2 * MIB);
+  char *newer = dti_alloc(part), *behind = dti_alloc(2 * MIB);
+  char *newest = dti_alloc(part);
   dti_free(oldest);
   dti_free(newer);
   EXPECT_EQ(resident(oldest, 4 * MIB), 4 * MIB / 4096);
