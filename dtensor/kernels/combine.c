@@ -3,6 +3,7 @@
 #include "dtensor/base/dtype.h"
 #include "dtensor/kernels/copy_box.h"
 #include "dtensor/kernels/elementwise.h"
+#include "dtensor/kernels/stream.h"
 #include "dtensor/kernels/strided.h"
 
 /* Boxes are combined tile by tile in buffers that stay in the innermost cache. A tile of rows is as
@@ -16,6 +17,7 @@ typedef struct combination {
   int64_t divisor;
   int inputs, outputs;
   size_t element;
+  int stream;
 } combination;
 
 /* A dense box of its own. */
@@ -37,7 +39,7 @@ static const void *gathered(const combination *c, int64_t ni, int64_t nj, const 
                             tile *t) {
   const dti_place buffer = place_in(t, nj, c->element);
   if (dti_place_dense(in, c->element) && (ni == 1 || in->step[0] == buffer.step[0])) return in->at;
-  dti_copy_box(c->element, ni, nj, &buffer, in);
+  dti_copy_box(c->element, ni, nj, &buffer, in, 0);
   return t->bytes;
 }
 
@@ -45,7 +47,7 @@ static void combine_tile(const combination *c, int64_t ni, int64_t nj, const dti
                          tile *total) {
   tile term;
   const dti_place buffer = place_in(total, nj, c->element);
-  dti_copy_box(c->element, ni, nj, &buffer, &in[0]);
+  dti_copy_box(c->element, ni, nj, &buffer, &in[0], 0);
   for (int k = 1; k < c->inputs; k++)
     dti_accumulate(total, gathered(c, ni, nj, &in[k], &term), ni * nj, c->dtype, c->op, 1);
   if (c->divisor > 1) dti_divide(total, ni * nj, c->divisor, c->dtype, 1);
@@ -85,7 +87,7 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
   const int parts = c->outputs + c->inputs;
   const int copy = c->inputs == 1 && c->divisor <= 1;
   if (copy && c->outputs == 1) {
-    dti_copy_box(c->element, ni, nj, &place[0], &place[1]);
+    dti_copy_box(c->element, ni, nj, &place[0], &place[1], c->stream);
     return;
   }
   const int half = !copy && dti_dtype_class_of(c->dtype) == DTI_CLASS_HALF;
@@ -103,17 +105,20 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
       }
       (half ? combine_half_tile : combine_tile)(c, rows, columns, at + c->outputs, &result);
       const dti_place from = place_in(&result, columns, c->element);
-      for (int k = 0; k < c->outputs; k++) dti_copy_box(c->element, rows, columns, &at[k], &from);
+      for (int k = 0; k < c->outputs; k++)
+        dti_copy_box(c->element, rows, columns, &at[k], &from, c->stream);
     }
 }
 
 void dti_combine(dtensor_dtype dtype, dtensor_reduce_op op, int64_t divisor, int inputs,
                  const dti_part in[], int outputs, const dti_part out[], int threads) {
-  const combination c = {dtype, op, divisor, inputs, outputs, dtensor_dtype_size(dtype)};
+  const size_t element = dtensor_dtype_size(dtype);
+  const int64_t bytes = out->region->elements * (int64_t)element * outputs;
+  const combination c = {dtype, op, divisor, inputs, outputs, element, dti_stream_pays(bytes)};
   const int parts = inputs + outputs;
   dti_part part[parts];
   for (int k = 0; k < outputs; k++) part[k] = out[k];
   for (int k = 0; k < inputs; k++) part[outputs + k] = in[k];
-  dti_walk_regions(parts, part, c.element, out->region->elements * (int64_t)c.element * parts,
-                   threads, combine_box, &c);
+  dti_walk_regions(parts, part, element, bytes + bytes / outputs * inputs, threads, combine_box,
+                   c.stream ? dti_stream_fence : NULL, &c);
 }

@@ -11,8 +11,8 @@ int dti_place_transposed(const dti_place *place, int64_t ni);
 int dti_place_dense(const dti_place *place, size_t element);
 
 /* dst = src for a box of ni x nj elements; nothing if they are the same place. dst is not denser
- * along i than along j. */
+ * along i than along j. stream: past the cache where that pays; dti_stream_fence() ends it. */
 void dti_copy_box(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
-                  const dti_place *src);
+                  const dti_place *src, int stream);
 
 #endif

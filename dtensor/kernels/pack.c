@@ -1,8 +1,15 @@
 #include "dtensor/kernels/copy_box.h"
+#include "dtensor/kernels/stream.h"
 #include "dtensor/kernels/strided.h"
 
+typedef struct region_copy {
+  size_t element;
+  int stream;
+} region_copy;
+
 static void copy_box(const void *ctx, int64_t ni, int64_t nj, const dti_place place[]) {
-  dti_copy_box(*(const size_t *)ctx, ni, nj, &place[0], &place[1]);
+  const region_copy *copy = ctx;
+  dti_copy_box(copy->element, ni, nj, &place[0], &place[1], copy->stream);
 }
 
 void dti_copy_region(void *dst, const int64_t dst_stride[], const dti_region *dst_region,
@@ -12,8 +19,10 @@ void dti_copy_region(void *dst, const int64_t dst_stride[], const dti_region *ds
       {dst, dst_stride, dst_region},
       {(void *)(uintptr_t)src, src_stride, src_region},
   };
-  dti_walk_regions(2, part, element, 2 * dst_region->elements * (int64_t)element, threads, copy_box,
-                   &element);
+  const int64_t bytes = dst_region->elements * (int64_t)element;
+  const region_copy copy = {element, dti_stream_pays(bytes)};
+  dti_walk_regions(2, part, element, 2 * bytes, threads, copy_box,
+                   copy.stream ? dti_stream_fence : NULL, &copy);
 }
 
 /* A message is a dense array that is taken whole. */

@@ -26,6 +26,7 @@ typedef struct region_walk {
   int shared; /* the axis that threads share */
   int band;   /* the most rows of a box */
   dti_box_body body;
+  void (*end)(void);
   const void *ctx;
 } region_walk;
 
@@ -220,6 +221,7 @@ static void walk_share(const void *ctx, int64_t begin, int64_t end) {
     w->body(w->ctx, 1, 1, place);
   else
     walk(&(share){.walk = w, .begin = begin, .end = end, .rows = 1}, 0, place);
+  if (w->end) w->end();
 }
 
 /* The outermost axis that gives every thread enough, else the longest. */
@@ -242,13 +244,17 @@ static int band_of(const region_walk *w) {
 }
 
 void dti_walk_regions(int parts, const dti_part part[], size_t element, int64_t cost, int threads,
-                      dti_box_body body, const void *ctx) {
+                      dti_box_body body, void (*end)(void), const void *ctx) {
   if (part[0].region->elements == 0) return;
   const int ndim = part[0].region->ndim;
   side sides[(ndim + 1) * parts];
   char *base[parts];
-  region_walk w = {
-      .parts = parts, .element = (int64_t)element, .base = base, .body = body, .ctx = ctx};
+  region_walk w = {.parts = parts,
+                   .element = (int64_t)element,
+                   .base = base,
+                   .body = body,
+                   .end = end,
+                   .ctx = ctx};
   set_axes(&w, part, sides);
   w.shared = axis_to_share(&w, threads);
   w.band = band_of(&w);

@@ -28,9 +28,10 @@ typedef void (*dti_box_body)(const void *ctx, int64_t ni, int64_t nj, const dti_
  * `threads` threads. All regions have the same number of elements per dimension; their runs may be
  * cut differently. The dimensions are walked in the order that suits the first part: it is densest
  * along j. Where another part is densest along another dimension, that one is i. cost: about the
- * bytes that the walk touches. Takes some hundred bytes of stack for each part. */
+ * bytes that the walk touches. Each thread ends with a call of end, if it is not NULL. Takes some
+ * hundred bytes of stack for each part. */
 void dti_walk_regions(int parts, const dti_part part[], size_t element, int64_t cost, int threads,
-                      dti_box_body body, const void *ctx);
+                      dti_box_body body, void (*end)(void), const void *ctx);
 
 /* A local array as a region that is taken whole. */
 typedef struct dti_whole {

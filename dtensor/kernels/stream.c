@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LINE = 64, USUAL_CACHE = 1 << 20 };
+#include "dtensor/kernels/cpu.h"
+
+enum { LINE = DTI_STREAM_LINE, USUAL_CACHE = 1 << 20 };
 
 static _Atomic int64_t limit; /* 0: not known yet */
 
@@ -29,10 +31,21 @@ int dti_stream_pays(int64_t bytes) {
   return bytes >= from;
 }
 
-#ifdef __SSE2__
-#include <emmintrin.h>
+#if DTI_X86
+/* Whole lines; dst is aligned to them. */
+DTI_AVX512 static void stream_lines_avx512(char *dst, const char *src, size_t lines) {
+  for (size_t at = 0; at < lines * LINE; at += LINE)
+    _mm512_stream_si512((void *)(dst + at), _mm512_loadu_si512(src + at));
+}
 
-void dti_stream_fence(void) { _mm_sfence(); }
+static void stream_lines_sse2(char *dst, const char *src, size_t lines) {
+  for (size_t at = 0; at < lines * LINE; at += LINE) {
+    __m128i part[4];
+    DTI_UNROLL for (int k = 0; k < 4; k++) part[k] =
+        _mm_loadu_si128((const void *)(src + at + 16 * k));
+    DTI_UNROLL for (int k = 0; k < 4; k++) _mm_stream_si128((void *)(dst + at + 16 * k), part[k]);
+  }
+}
 
 void dti_stream_row(char *dst, const char *src, size_t bytes) {
   const size_t head = -(uintptr_t)dst % LINE;
@@ -40,22 +53,15 @@ void dti_stream_row(char *dst, const char *src, size_t bytes) {
     memcpy(dst, src, bytes);
     return;
   }
+  const size_t lines = (bytes - head) / LINE, tail = head + lines * LINE;
   memcpy(dst, src, head);
-  size_t at = head;
-  for (; at + LINE <= bytes; at += LINE) {
-    const __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(src + at)),
-                  b = _mm_loadu_si128((const __m128i *)(const void *)(src + at + 16)),
-                  c = _mm_loadu_si128((const __m128i *)(const void *)(src + at + 32)),
-                  d = _mm_loadu_si128((const __m128i *)(const void *)(src + at + 48));
-    _mm_stream_si128((__m128i *)(void *)(dst + at), a);
-    _mm_stream_si128((__m128i *)(void *)(dst + at + 16), b);
-    _mm_stream_si128((__m128i *)(void *)(dst + at + 32), c);
-    _mm_stream_si128((__m128i *)(void *)(dst + at + 48), d);
-  }
-  memcpy(dst + at, src + at, bytes - at);
+  (dti_has_avx512() ? stream_lines_avx512 : stream_lines_sse2)(dst + head, src + head, lines);
+  memcpy(dst + tail, src + tail, bytes - tail);
 }
-#else
-void dti_stream_fence(void) { atomic_thread_fence(memory_order_release); }
 
+void dti_stream_fence(void) { _mm_sfence(); }
+#else
 void dti_stream_row(char *dst, const char *src, size_t bytes) { memcpy(dst, src, bytes); }
+
+void dti_stream_fence(void) { atomic_thread_fence(memory_order_release); }
 #endif

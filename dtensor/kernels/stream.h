@@ -1,9 +1,13 @@
-/* Stores that go past the cache: half the memory traffic for what nobody reads soon. */
+/* Stores that go past the cache: they save reading what they overwrite, and leave the cache to
+ * others. */
 #ifndef DTENSOR_KERNELS_STREAM_H_
 #define DTENSOR_KERNELS_STREAM_H_
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* Bytes that are written at once. */
+enum { DTI_STREAM_LINE = 64 };
 
 /* Whether a transfer that writes so many bytes should be streamed: whether it would drive all else
  * out of a core's own cache. */
@@ -15,7 +19,7 @@ void dti_stream_from(int64_t bytes);
 /* dst = src, past the cache but for lines that are written in part. */
 void dti_stream_row(char *dst, const char *src, size_t bytes);
 
-/* What was streamed is visible before what this thread writes next. */
+/* After streaming, before anyone is told of it: orders it with the stores that follow. */
 void dti_stream_fence(void);
 
 #endif
