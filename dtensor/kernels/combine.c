@@ -5,11 +5,15 @@
 #include "dtensor/kernels/elementwise.h"
 #include "dtensor/kernels/stream.h"
 #include "dtensor/kernels/strided.h"
+#include "dtensor/kernels/sum_row.h"
 
 /* Boxes are combined tile by tile in buffers that stay in the innermost cache. A tile of rows is as
  * wide as can be; where some array is dense along i it is wide enough for whole cache lines of
  * both. */
 enum { TILE_BYTES = 8192, TRANSPOSED_TILE_WIDTH = 64 };
+
+/* Shorter rows are summed tile by tile. */
+enum { SUMMED_ROW = 64 };
 
 typedef struct combination {
   dtensor_dtype dtype;
@@ -81,6 +85,28 @@ static int any_transposed(const combination *c, int64_t ni, const dti_place plac
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Whether a box is for dti_sum_row(). */
+static int sums_rows(const combination *c, int64_t nj, const dti_place place[]) {
+  if (c->dtype != DTENSOR_F32 && c->dtype != DTENSOR_F64) return 0;
+  if (c->inputs > 1 && c->op != DTENSOR_SUM && c->op != DTENSOR_AVG) return 0;
+  if (c->inputs > DTI_SUM_PARTS || c->outputs > DTI_SUM_PARTS) return 0;
+  if (nj * (int64_t)c->element < SUMMED_ROW) return 0;
+  for (int k = 0; k < c->inputs + c->outputs; k++)
+    if (!dti_place_dense(&place[k], c->element)) return 0;
+  return 1;
+}
+
+static void sum_rows(const combination *c, int64_t ni, int64_t nj, const dti_place place[]) {
+  const char *in[DTI_SUM_PARTS];
+  char *out[DTI_SUM_PARTS];
+  for (int64_t i = 0; i < ni; i++) {
+    for (int k = 0; k < c->outputs; k++) out[k] = place[k].at + i * place[k].step[0];
+    for (int k = 0; k < c->inputs; k++)
+      in[k] = place[c->outputs + k].at + i * place[c->outputs + k].step[0];
+    dti_sum_row(c->dtype, nj, c->divisor, c->inputs, in, c->outputs, out, c->stream);
+  }
+}
+
 /* place: first the outputs, then the inputs. */
 static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place place[]) {
   const combination *c = ctx;
@@ -90,10 +116,15 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
     dti_copy_box(c->element, ni, nj, &place[0], &place[1], c->stream);
     return;
   }
+  if (sums_rows(c, nj, place)) {
+    sum_rows(c, ni, nj, place);
+    return;
+  }
   const int half = !copy && dti_dtype_class_of(c->dtype) == DTI_CLASS_HALF;
   const int64_t most = TILE_BYTES / (int64_t)(half ? sizeof(float) : c->element);
   const int64_t width = smaller(nj, any_transposed(c, ni, place) ? TRANSPOSED_TILE_WIDTH : most);
   const int64_t height = smaller(ni, most / width);
+  const int readable = copy && dti_place_dense(&place[c->outputs], c->element);
   tile result;
   dti_place at[parts];
   for (int64_t i = 0; i < ni; i += height)
@@ -103,10 +134,10 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
         at[k] = place[k];
         move_place(&at[k], i, j);
       }
-      (half ? combine_half_tile : combine_tile)(c, rows, columns, at + c->outputs, &result);
-      const dti_place from = place_in(&result, columns, c->element);
+      const dti_place *in = at + c->outputs, buffer = place_in(&result, columns, c->element);
+      if (!readable) (half ? combine_half_tile : combine_tile)(c, rows, columns, in, &result);
       for (int k = 0; k < c->outputs; k++)
-        dti_copy_box(c->element, rows, columns, &at[k], &from, c->stream);
+        dti_copy_box(c->element, rows, columns, &at[k], readable ? in : &buffer, c->stream);
     }
 }
 
