@@ -141,15 +141,22 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
     }
 }
 
+/* What a reduction reads takes its share of the cache too: to one place it is worth streaming
+ * earlier. */
+static int stream_pays(int inputs, int outputs, int64_t bytes) {
+  return dti_stream_pays(bytes * (inputs > 1 && outputs == 1 ? 2 * inputs : outputs));
+}
+
 void dti_combine(dtensor_dtype dtype, dtensor_reduce_op op, int64_t divisor, int inputs,
                  const dti_part in[], int outputs, const dti_part out[], int threads) {
   const size_t element = dtensor_dtype_size(dtype);
-  const int64_t bytes = out->region->elements * (int64_t)element * outputs;
-  const combination c = {dtype, op, divisor, inputs, outputs, element, dti_stream_pays(bytes)};
   const int parts = inputs + outputs;
+  const int64_t bytes = out->region->elements * (int64_t)element;
+  const combination c = {
+      dtype, op, divisor, inputs, outputs, element, stream_pays(inputs, outputs, bytes)};
   dti_part part[parts];
   for (int k = 0; k < outputs; k++) part[k] = out[k];
   for (int k = 0; k < inputs; k++) part[outputs + k] = in[k];
-  dti_walk_regions(parts, part, element, bytes + bytes / outputs * inputs, threads, combine_box,
+  dti_walk_regions(parts, part, element, parts * bytes, threads, combine_box,
                    c.stream ? dti_stream_fence : NULL, &c);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtensor/kernels/cpu.h"
 #include "dtensor/kernels/move.h"
 #include "dtensor/kernels/stream.h"
 #include "dtensor/kernels/transpose.h"
@@ -18,18 +19,37 @@ int dti_place_dense(const dti_place *place, size_t element) {
 /* A row of fewer bytes has too few whole lines. */
 enum { STREAMED_ROW = 256 };
 
+static void copy_row(char *dst, const char *src, size_t bytes) { memcpy(dst, src, bytes); }
+
+#if DTI_X86
+/* For rows of a line to some pages this is faster than a call of memcpy for each. The last line of
+ * a row may overlap the one before it. */
+enum { SHORTEST = 64, LONGEST = 4096 };
+
+DTI_AVX512 static void copy_rows_avx512(int64_t ni, int64_t bytes, const dti_place *dst,
+                                        const dti_place *src) {
+  for (int64_t i = 0; i < ni; i++) {
+    char *to = dst->at + i * dst->step[0];
+    const char *from = src->at + i * src->step[0];
+    const int64_t last = bytes - SHORTEST;
+    for (int64_t at = 0; at < last; at += SHORTEST)
+      _mm512_storeu_si512(to + at, _mm512_loadu_si512(from + at));
+    _mm512_storeu_si512(to + last, _mm512_loadu_si512(from + last));
+  }
+}
+#endif
+
 static void copy_dense_rows(int64_t ni, size_t bytes, const dti_place *dst, const dti_place *src,
                             int stream) {
-  char *to = dst->at;
-  const char *from = src->at;
-  for (int64_t i = 0; i < ni; i++) {
-    if (stream)
-      dti_stream_row(to, from, bytes);
-    else
-      memcpy(to, from, bytes);
-    to += dst->step[0];
-    from += src->step[0];
+#if DTI_X86
+  if (!stream && ni > 1 && bytes >= SHORTEST && bytes <= LONGEST && dti_has_avx512()) {
+    copy_rows_avx512(ni, (int64_t)bytes, dst, src);
+    return;
   }
+#endif
+  for (int64_t i = 0; i < ni; i++)
+    (stream ? dti_stream_row : copy_row)(dst->at + i * dst->step[0], src->at + i * src->step[0],
+                                         bytes);
 }
 
 void dti_copy_box(size_t element, int64_t ni, int64_t nj, const dti_place *dst,

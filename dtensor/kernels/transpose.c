@@ -87,16 +87,23 @@ DTI_AVX512_INLINE void transpose_whole(size_t element, char *dst, int64_t dst_st
 /* dst is dense along j and src along i; stream: dst lies at whole lines. */
 DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
                                        const dti_place *src, int stream) {
-  const int64_t n = (int64_t)(LINE / element);
-  for (int64_t i = 0; i < ni; i += n)
-    for (int64_t j = 0; j < nj; j += n) {
-      const int64_t height = smaller(ni - i, n), width = smaller(nj - j, n);
-      if (height == n && width == n)
-        transpose_whole(element, at(dst, i, j), dst->step[0], at(src, i, j), src->step[1], stream);
-      else
-        transpose_part(element, height, width, at(dst, i, j), dst->step[0], at(src, i, j),
-                       src->step[1]);
+  const int64_t n = (int64_t)(LINE / element), dst_step = dst->step[0], src_step = src->step[1];
+  for (int64_t i = 0; i < ni; i += n) {
+    char *to = at(dst, i, 0);
+    const char *from = at(src, i, 0);
+    const int64_t height = smaller(ni - i, n);
+    int64_t j = 0;
+    for (; height == n && j + n <= nj; j += n) {
+      transpose_whole(element, to, dst_step, from, src_step, stream);
+      to += LINE;
+      from += n * src_step;
     }
+    for (; j < nj; j += n) {
+      transpose_part(element, height, smaller(nj - j, n), to, dst_step, from, src_step);
+      to += LINE;
+      from += n * src_step;
+    }
+  }
 }
 
 typedef void (*tile_transposer)(int64_t ni, int64_t nj, const dti_place *dst, const dti_place *src,
