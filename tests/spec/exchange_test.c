@@ -91,7 +91,7 @@ DTEST(Route, AllReduceIsReduceScatterThenAllGather) {
   const int64_t n = 4096, shape[] = {n, n};
   const dti_layout from = layout_of(64, shape, "P,S(0)"), to = layout_of(64, shape, "R,S(0)");
   dti_route route;
-  dti_route_make(&from, &to, NULL, 1, 8, &route);
+  dti_route_make(&from, &to, NULL, 1, 0, 8, &route);
   EXPECT_EQ(route.steps, 2);
   int64_t received = 0;
   const dti_layout *now = &from;
@@ -112,7 +112,7 @@ DTEST(Route, AFewBytesAreGatheredPerMeshDimension) {
   const dti_layout from = layout_of(1024, (int64_t[]){2, 2}, "P,P"),
                    to = layout_of(1024, (int64_t[]){2, 2}, "R,R");
   dti_route route;
-  dti_route_make(&from, &to, NULL, 1, 8, &route);
+  dti_route_make(&from, &to, NULL, 1, 0, 8, &route);
   EXPECT_EQ(route.steps, 2);
   EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_GATHER);
   EXPECT_EQ((int)route.step[1].kind, (int)DTI_STEP_GATHER);
@@ -123,7 +123,7 @@ DTEST(Route, HalvesAreReducedInOneStep) {
   const dti_layout from = layout_of(4, (int64_t[]){2, 2}, "P,P"),
                    to = layout_of(4, (int64_t[]){2, 2}, "R,R");
   dti_route route;
-  dti_route_make(&from, &to, NULL, 1, 2, &route);
+  dti_route_make(&from, &to, NULL, 1, 0, 2, &route);
   EXPECT_EQ(route.steps, 1);
   EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_EXCHANGE);
 }
