@@ -3,10 +3,12 @@
 #define DTENSOR_DTENSOR_H_
 
 #include "dtensor/debug.h"
+#include "dtensor/machine.h"
 #include "dtensor/memory.h"
 #include "dtensor/mesh.h"
 #include "dtensor/ops.h"
 #include "dtensor/placement.h"
+#include "dtensor/plan.h"
 #include "dtensor/redistribute.h"
 #include "dtensor/sim.h"
 #include "dtensor/status.h"
