@@ -47,7 +47,8 @@ static int64_t bytes_in_between(const dti_transfer_item *item, const dti_route *
 
 static void find_route(const dti_steps_request *request, const dti_transfer_item *item,
                        dti_route *route) {
-  const dti_route direct = {.steps = 1, .step = {{DTI_STEP_EXCHANGE, 0, *item->to.layout}}};
+  const dti_route direct = {.steps = 1,
+                            .step = {{.kind = DTI_STEP_EXCHANGE, .to = *item->to.layout}}};
   *route = direct;
   if (moves_nothing(item)) return;
   dti_route_make(item->from.layout, item->to.layout, item->box, is_same_mesh(item),

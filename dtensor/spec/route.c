@@ -144,11 +144,11 @@ static int route_by_gathers(const dti_layout *from, const dti_layout *to, dti_ro
         !(from->p[m].kind == DTENSOR_PARTIAL && to->p[m].kind == DTENSOR_REPLICATE))
       return 0;
   dti_layout now = *from;
-  route->steps = 0;
+  *route = (dti_route){0};
   for (int m = 0; m < from->mesh_ndim; m++) {
     if (same_placement(from, to, m)) continue;
     now.p[m] = dtensor_replicate();
-    route->step[route->steps++] = (dti_step){DTI_STEP_GATHER, m, now};
+    route->step[route->steps++] = (dti_step){.kind = DTI_STEP_GATHER, .mesh_dim = m, .to = now};
   }
   return route->steps > 0;
 }
@@ -173,8 +173,7 @@ void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box 
       (route->steps == 1 || element != sizeof(uint16_t)))
     return;
 
-  route->steps = 1;
-  route->step[0].kind = DTI_STEP_EXCHANGE;
+  *route = (dti_route){.steps = 1};
   const dti_layout source = box ? boxed(from, box) : *from, target = box ? boxed(to, box) : *to;
   if (!is_small && needs_spreading(from, to, same_mesh, near) &&
       spread_layout(&source, &target, same_mesh, &route->step[0].to)) {
@@ -185,7 +184,6 @@ void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box 
       route->step[0].kind = DTI_STEP_SHARE_OUT;
     } else {
       route->steps = 2;
-      route->step[1].kind = DTI_STEP_EXCHANGE;
     }
   }
   route->step[route->steps - 1].to = *to;

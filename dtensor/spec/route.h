@@ -13,10 +13,24 @@ typedef enum dti_step_kind {
                          order; log p messages deep where an exchange would send p^2 */
 } dti_step_kind;
 
+/* How an exchange is carried out. The elements, and the order that sums are made in, are the same
+ * in each. */
+typedef enum dti_engine {
+  DTI_ENGINE_DIRECT,      /* messages between every two ranks that share elements; inside of a node
+                             by shared memory */
+  DTI_ENGINE_COLLECTIVE,  /* one collective of the ranks that differ in `mesh_dims` only */
+  DTI_ENGINE_HIERARCHICAL /* direct inside of a node; between two nodes one message, packed from and
+                             unpacked into shared memory */
+} dti_engine;
+
 typedef struct dti_step {
   dti_step_kind kind;
   int mesh_dim;
   dti_layout to;
+  dti_engine engine;
+  unsigned mesh_dims; /* bit m: ranks that exchange may differ in mesh dimension m; 0: none do */
+  int is_all_gather;  /* every rank brings its whole array, and all others of its group take it */
+  int64_t rounds;     /* messages are cut into this many parts, sent one after the other; 0: 1 */
 } dti_step;
 
 typedef struct dti_route {

@@ -1,0 +1,256 @@
+#include "dtensor/spec/planner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/spec/split_kind.h"
+#include "dtensor/spec/way.h"
+
+typedef struct planner {
+  const dti_question *q;
+  dti_way_ends ends;
+  dti_candidates *out;
+} planner;
+
+static int64_t local_bytes(const planner *p, const dti_layout *layout, int which) {
+  int64_t coord[DTENSOR_MAX_NDIM], shape[DTENSOR_MAX_NDIM];
+  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, dti_way_place(which, p->ends.to_ranks), coord);
+  dti_layout_local(layout, coord, shape, NULL);
+  return dti_numel(layout->ndim, shape) * (int64_t)p->q->element;
+}
+
+static dti_price price_of(const planner *p, const dti_way *way, int which, int i,
+                          const dti_step *step) {
+  const dti_question *q = p->q;
+  const int64_t ranks =
+      p->ends.from_ranks > p->ends.to_ranks ? p->ends.from_ranks : p->ends.to_ranks;
+  if (step->kind == DTI_STEP_GATHER)
+    return dti_gather_price(q->machine, q->topology, step, local_bytes(p, &step->to, which));
+  return dti_exchange_price(q->machine, q->topology, ranks, q->element, step, way->group[i],
+                            &way->volume[which][i]);
+}
+
+/* Arrays in between that live while step i runs. */
+static int64_t bytes_between(const planner *p, const dti_way *way, int which, int i) {
+  int64_t bytes = 0;
+  if (i > 0) bytes += local_bytes(p, &way->step[i - 1].to, which);
+  if (i + 1 < way->steps) bytes += local_bytes(p, &way->step[i].to, which);
+  return bytes;
+}
+
+/* In how many rounds a step must go to fit; 0 if it cannot. */
+static int64_t rounds_to_fit(const dti_price *price, int64_t between, int64_t max_bytes) {
+  if (max_bytes == 0 || between + price->cost.workspace <= max_bytes) return 1;
+  if (between >= max_bytes) return 0;
+  const int64_t rounds = dti_ceil_div(price->cost.workspace, max_bytes - between);
+  return rounds <= price->rounds_most ? rounds : 0;
+}
+
+static void cut_into_rounds(const planner *p, const dti_way *way, dti_candidate *c) {
+  c->fits = 1;
+  c->rounds = 1;
+  for (int i = 0; i < way->steps; i++) {
+    dti_step *step = &c->route.step[i];
+    step->rounds = 1;
+    for (int k = 0; k < DTI_WAY_PLACES; k++) {
+      const dti_price price = price_of(p, way, k, i, step);
+      const int64_t rounds = rounds_to_fit(&price, bytes_between(p, way, k, i), p->q->max_bytes);
+      if (rounds == 0) c->fits = 0;
+      if (rounds > step->rounds) step->rounds = rounds;
+    }
+    if (step->rounds > c->rounds) c->rounds = step->rounds;
+  }
+}
+
+static dti_cost cost_at(const planner *p, const dti_way *way, int which, const dti_candidate *c) {
+  dti_cost sum = {0};
+  for (int i = 0; i < way->steps; i++) {
+    const int64_t rounds = c->route.step[i].rounds;
+    const dti_price price = price_of(p, way, which, i, &c->route.step[i]);
+    const int64_t workspace =
+        bytes_between(p, way, which, i) + dti_ceil_div(price.cost.workspace, rounds);
+    sum.seconds += price.cost.seconds + (double)(rounds - 1) * price.round_seconds;
+    sum.messages += price.cost.messages * rounds;
+    sum.bytes_received += price.cost.bytes_received;
+    sum.bytes_sent += price.cost.bytes_sent;
+    if (workspace > sum.workspace) sum.workspace = workspace;
+  }
+  return sum;
+}
+
+static void take_worse(dti_cost *worst, const dti_cost *other) {
+  if (other->seconds > worst->seconds) worst->seconds = other->seconds;
+  if (other->messages > worst->messages) worst->messages = other->messages;
+  if (other->bytes_received > worst->bytes_received) worst->bytes_received = other->bytes_received;
+  if (other->bytes_sent > worst->bytes_sent) worst->bytes_sent = other->bytes_sent;
+  if (other->workspace > worst->workspace) worst->workspace = other->workspace;
+}
+
+static void price_candidate(const planner *p, const dti_way *way, dti_candidate *c) {
+  cut_into_rounds(p, way, c);
+  c->cost = (dti_cost){0};
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const dti_cost here = cost_at(p, way, k, c);
+    take_worse(&c->cost, &here);
+  }
+}
+
+static dti_candidate *new_candidate(const planner *p, const dti_way *way, dti_engine engine) {
+  dti_candidate *c = &p->out->list[p->out->n++];
+  *c = (dti_candidate){.engine = engine, .route.steps = way->steps};
+  memcpy(c->route.step, way->step, (size_t)way->steps * sizeof way->step[0]);
+  for (int i = 0; i < way->steps; i++) c->route.step[i].engine = engine;
+  return c;
+}
+
+static void add_uniform(const planner *p, const dti_way *way, dti_engine engine) {
+  price_candidate(p, way, new_candidate(p, way, engine));
+}
+
+static double slowest(const planner *p, const dti_way *way, int i, dti_engine engine) {
+  dti_step step = way->step[i];
+  step.engine = engine;
+  double seconds = 0;
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const double here = price_of(p, way, k, i, &step).cost.seconds;
+    if (here > seconds) seconds = here;
+  }
+  return seconds;
+}
+
+/* Each step by a collective, or directly where that is faster. Where all are, it is a new candidate
+ * only if the direct engine does not go this way by itself. */
+static void add_collective(const planner *p, const dti_way *way, int is_direct_way) {
+  dti_candidate *c = new_candidate(p, way, DTI_ENGINE_DIRECT);
+  for (int i = 0; i < way->steps; i++) {
+    if (slowest(p, way, i, DTI_ENGINE_DIRECT) <= slowest(p, way, i, DTI_ENGINE_COLLECTIVE))
+      continue;
+    c->engine = c->route.step[i].engine = DTI_ENGINE_COLLECTIVE;
+  }
+  if (c->engine == DTI_ENGINE_DIRECT && is_direct_way)
+    p->out->n--;
+  else
+    price_candidate(p, way, c);
+}
+
+static dtensor_status add_direct_way(planner *p, dti_way *direct) {
+  const dti_topology topology = p->q->topology;
+  DTI_TRY(dti_way_measure(&p->ends, direct));
+  add_uniform(p, direct, DTI_ENGINE_DIRECT);
+  if (topology.shared_memory && topology.ranks_per_node > 1 && dti_way_leaves_node(direct))
+    add_uniform(p, direct, DTI_ENGINE_HIERARCHICAL);
+  if (p->q->same_mesh) add_collective(p, direct, 1);
+  return DTENSOR_OK;
+}
+
+/* A sum that is wanted by several ranks, in one step instead of two: if that receives no more. */
+static dtensor_status add_single_step(planner *p, const dti_way *direct, dti_way *single) {
+  dti_way_of_route(&p->ends, &(dti_route){.steps = 1, .step = {{.to = *p->q->to}}}, single);
+  if (dti_way_peers_at_most(single) > DTI_MANY_PEERS) return DTENSOR_OK;
+  DTI_TRY(dti_way_measure(&p->ends, single));
+  for (int k = 0; k < DTI_WAY_PLACES; k++)
+    if (dti_way_received(single, k).elements > dti_way_received(direct, k).elements)
+      return DTENSOR_OK;
+  add_uniform(p, single, DTI_ENGINE_DIRECT);
+  return DTENSOR_OK;
+}
+
+/* Whether a chain that moves elements more than once saves enough messages. Gathers never do. */
+static int is_worth_it(const dti_way *chain, const dti_way *direct) {
+  for (int k = 0; k < DTI_WAY_PLACES && !dti_way_is_all_gathers(chain); k++) {
+    const dti_traffic many = dti_way_received(direct, k), few = dti_way_received(chain, k);
+    if (few.elements > many.elements && few.messages + DTI_WORTH_A_DETOUR > many.messages) return 0;
+  }
+  return 1;
+}
+
+/* Candidates that are ways of several steps where the direct one (NULL: not looked at) has fewer.
+ */
+static dtensor_status add_chain(planner *p, const dti_way *direct, dti_way *chain) {
+  DTI_TRY(dti_way_measure(&p->ends, chain));
+  if (!direct || is_worth_it(chain, direct)) add_collective(p, chain, 0);
+  return DTENSOR_OK;
+}
+
+static int is_before(const dti_candidate *a, const dti_candidate *b) {
+  if (a->fits != b->fits) return a->fits;
+  if (!a->fits && a->cost.workspace != b->cost.workspace)
+    return a->cost.workspace < b->cost.workspace;
+  return a->cost.seconds < b->cost.seconds;
+}
+
+/* Keeps the order of equals, in which direct ones come first. */
+static void sort(dti_candidates *candidates, dti_candidate *spare) {
+  for (int i = 1; i < candidates->n; i++) {
+    *spare = candidates->list[i];
+    int at = i;
+    for (; at > 0 && is_before(spare, &candidates->list[at - 1]); at--)
+      candidates->list[at] = candidates->list[at - 1];
+    candidates->list[at] = *spare;
+  }
+}
+
+typedef struct workspace {
+  dti_way direct, chain, merged;
+  dti_candidate spare;
+} workspace;
+
+static dtensor_status look_at_all(planner *p, workspace *room) {
+  const dti_question *q = p->q;
+  dti_way *direct = &room->direct, *chain = &room->chain, *merged = &room->merged;
+  dti_route route;
+  dti_route_make(q->from, q->to, q->same_mesh, q->element, &route);
+  dti_way_of_route(&p->ends, &route, direct);
+  if (route.step[0].kind == DTI_STEP_GATHER) { /* sums in an order of their own: no other way */
+    add_uniform(p, direct, DTI_ENGINE_DIRECT);
+    return DTENSOR_OK;
+  }
+  if (!q->same_mesh) return add_direct_way(p, direct);
+
+  const int has_chain =
+      dti_way_of_chain(&p->ends, &route, 0, chain) && chain->steps > direct->steps;
+  const int has_merged = has_chain && dti_way_of_chain(&p->ends, &route, 1, merged) &&
+                         merged->steps > direct->steps && merged->steps < chain->steps;
+  const int64_t peers = dti_way_peers_at_most(direct);
+  if (has_chain && peers > DTI_MANY_PEERS && peers / 16 > dti_way_peers_at_most(chain))
+    return add_chain(p, NULL, chain);
+  DTI_TRY(add_direct_way(p, direct));
+  if (direct->steps == 2) DTI_TRY(add_single_step(p, direct, merged));
+  if (has_chain) DTI_TRY(add_chain(p, direct, chain));
+  if (has_merged) {
+    (void)dti_way_of_chain(&p->ends, &route, 1, merged);
+    DTI_TRY(add_chain(p, direct, merged));
+  }
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_plan_candidates(const dti_question *question, dti_candidates *candidates) {
+  candidates->n = 0;
+  planner p = {
+      .q = question,
+      .ends = {.from = question->from,
+               .to = question->to,
+               .same_mesh = question->same_mesh,
+               .from_ranks = dti_numel(question->from->mesh_ndim, question->from->mesh),
+               .to_ranks = dti_numel(question->to->mesh_ndim, question->to->mesh),
+               .ranks_per_node = question->topology.ranks_per_node},
+      .out = candidates,
+  };
+  workspace *room = malloc(sizeof *room);
+  DTI_CHECK(room, DTENSOR_ENOMEM, "no memory for %zu bytes of plans", sizeof *room);
+  const dtensor_status status = look_at_all(&p, room);
+  if (status == DTENSOR_OK) sort(candidates, &room->spare);
+  free(room);
+  return status;
+}
+
+dtensor_status dti_plan_check_budget(const dti_candidates *candidates, int64_t max_bytes) {
+  const dti_candidate *best = &candidates->list[0];
+  DTI_CHECK(
+      best->fits, DTENSOR_EBUDGET,
+      "the caller allows %lld bytes of workspace; the least, in as many rounds as make sense, "
+      "is %lld",
+      (long long)max_bytes, (long long)best->cost.workspace);
+  return DTENSOR_OK;
+}

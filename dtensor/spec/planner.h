@@ -1,0 +1,54 @@
+/* Choosing how a tensor goes from one layout to another: the candidates, what each costs, the best.
+ *
+ * All of it follows from the layouts, the machine and the topology alone, so that every rank finds
+ * the same without communication. Costs are those of the first and the last place of the mesh, the
+ * worse of them: no array has an entry per rank.
+ *
+ * What is never left to the machine is which sums are made in which order: results do not depend on
+ * the figures of a calibration. */
+#ifndef DTENSOR_SPEC_PLANNER_H_
+#define DTENSOR_SPEC_PLANNER_H_
+
+#include "dtensor/spec/cost.h"
+
+typedef struct dti_question {
+  const dti_layout *from, *to;
+  int same_mesh;
+  size_t element;
+  int64_t max_bytes; /* of workspace; 0: no limit */
+  const dtensor_machine *machine;
+  dti_topology topology; /* of the larger mesh, if there are two */
+} dti_question;
+
+typedef struct dti_candidate {
+  dti_engine engine;
+  int fits; /* 0: its workspace is above max_bytes, however it is cut */
+  int64_t rounds;
+  dti_cost cost;
+  dti_route route;
+} dti_candidate;
+
+#define DTI_CANDIDATES_MAX 12
+typedef struct dti_candidates {
+  int n; /* at least 1 */
+  dti_candidate list[DTI_CANDIDATES_MAX];
+} dti_candidates;
+
+/* A chain of collectives may move an element more than once, where an exchange would send it
+ * straight, if that saves at least this many messages. */
+#define DTI_WORTH_A_DETOUR 32
+
+/* A candidate that talks to more ranks than this, and to many times more than another one, is not
+ * looked at: planning must not take longer than what is planned. */
+#define DTI_MANY_PEERS 4096
+
+/* All of them, the best first: those that fit before those that do not, then the fastest, and
+ * direct ones before others that are as fast.
+ *
+ * Errors: DTENSOR_ENOMEM */
+dtensor_status dti_plan_candidates(const dti_question *question, dti_candidates *candidates);
+
+/* DTENSOR_EBUDGET if the best one does not fit. */
+dtensor_status dti_plan_check_budget(const dti_candidates *candidates, int64_t max_bytes);
+
+#endif
