@@ -1,0 +1,183 @@
+/* The ways that the planner considers: what each step of each of them does, on all places. */
+#include "dtensor/spec/chain.h"
+#include "dtensor/spec/confine.h"
+#include "tests/spec/plan_case.h"
+
+static const char *const placements[] = {
+    "R,R,R",           "S0,R,R",       "R,S0,R",     "R,R,S0",      "S0,S0,R",
+    "S0,S0,S0",        "S0,S1,R",      "S1,S0,R",    "R,S1,S0",     "S1,S1,S0",
+    "P,R,R",           "P,P,R",        "P,S0,R",     "S0,P,S1",     "P,P,P",
+    "P(avg),R,P(avg)", "SC(0,2),R,S1", "SB(1),S1,P", "R,P(max),S0",
+};
+enum { PLACEMENTS = sizeof placements / sizeof *placements };
+
+static const int64_t shape[] = {14, 30}, meshes[][3] = {{2, 3, 2}, {1, 4, 2}, {3, 1, 1}};
+
+static dti_layout layout_on(int mesh, int i) {
+  return layout_of(2, shape, 3, meshes[mesh], placements[i]);
+}
+
+/* Whether a place's peer differs from it in these mesh dimensions only. */
+static bool is_in_group(const dti_layout *layout, int64_t place, int64_t peer, unsigned dims) {
+  int64_t a[DTENSOR_MAX_NDIM], b[DTENSOR_MAX_NDIM];
+  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, place, a);
+  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, peer, b);
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (a[m] != b[m] && !(dims & (1u << m))) return false;
+  return true;
+}
+
+static void check_step(const dti_layout *from, const dti_step *step, int64_t place) {
+  dti_exchange x = exchange_at(from, &step->to, place);
+  for (int64_t i = 0; i < x.sends; i++)
+    EXPECT_TRUE(is_in_group(from, place, x.send[i].peer, step->mesh_dims));
+  for (int64_t i = 0; i < x.parcels; i++)
+    for (int64_t k = 0; k < x.parcel[i].contributions; k++)
+      if (x.parcel[i].sources[k] != DTI_SELF)
+        EXPECT_TRUE(is_in_group(from, place, x.parcel[i].sources[k], step->mesh_dims));
+  if (step->is_all_gather) {
+    int64_t coord[DTENSOR_MAX_NDIM], local[DTENSOR_MAX_NDIM];
+    dti_mesh_unravel(from->mesh_ndim, from->mesh, place, coord);
+    dti_layout_local(from, coord, local, NULL);
+    const int64_t whole = dti_numel(from->ndim, local);
+    if (whole > 0) EXPECT_EQ(x.sends, dti_group_size(from, step->mesh_dims) - 1);
+    for (int64_t i = 0; i < x.sends; i++) EXPECT_EQ(x.send[i].region.elements, whole);
+  }
+  dti_exchange_free(&x);
+}
+
+static dti_candidates candidates;
+
+/* Candidates of a pair for a small tensor and a large one, on two machines, with and without nodes.
+ */
+static void each_pair(void (*check)(const dti_layout *from, const dti_layout *to)) {
+  const dtensor_machine machines[] = {far_away(), thin_wire()};
+  for (int variant = 0; variant < 4; variant++)
+    for (int mesh = 0; mesh < 3; mesh++)
+      for (int a = 0; a < PLACEMENTS; a++)
+        for (int b = 0; b < PLACEMENTS; b++) {
+          const dti_layout from = layout_on(mesh, a), to = layout_on(mesh, b);
+          const dti_question question = {.from = &from,
+                                         .to = &to,
+                                         .same_mesh = 1,
+                                         .element = 8,
+                                         .machine = &machines[variant % 2],
+                                         .topology = {variant < 2 ? 1 : 2, variant >= 2}};
+          EXPECT_OK(dti_plan_candidates(&question, &candidates));
+          check(&from, &to);
+        }
+}
+
+static void check_candidates(const dti_layout *from, const dti_layout *to) {
+  EXPECT_GE(candidates.n, 1);
+  for (int c = 0; c < candidates.n; c++) {
+    const dti_route *route = &candidates.list[c].route;
+    const dti_layout *now = from;
+    EXPECT_GE(route->steps, 1);
+    int sums = 0;
+    for (int i = 0; i < route->steps; i++) {
+      for (int64_t place = 0; place < places_of(from); place++)
+        check_step(now, &route->step[i], place);
+      dti_exchange x = exchange_at(now, &route->step[i].to, 0);
+      sums += x.parcels > 0 && x.parcel[0].contributions > 1;
+      dti_exchange_free(&x);
+      now = &route->step[i].to;
+    }
+    EXPECT_LE(sums, 1); /* else they would be made in another order */
+    EXPECT_TRUE(dti_layout_equal(now, to));
+  }
+}
+
+DTEST(Route, StepsStayInTheirGroupsAndSumOnce) { each_pair(check_candidates); }
+
+/* Groups are as small as peers allow, where all of a group talk: if nobody ever differs in a mesh
+ * dimension, it is not in the set. Even shards, so that nobody is left out. */
+DTEST(Route, GroupsAreNoLargerThanNeeded) {
+  const int64_t even[] = {24, 24}, mesh[] = {2, 2, 2};
+  static const char *const pairs[][2] = {
+      {"S0,R,R", "R,R,R"},    {"R,S0,R", "R,S1,R"},   {"S0,S0,R", "S0,R,R"}, {"S0,S1,R", "S1,S0,R"},
+      {"P,R,R", "S0,R,R"},    {"P,S0,R", "R,S0,R"},   {"R,R,R", "S0,S1,P"},  {"S0,R,R", "P,R,S1"},
+      {"S0,S0,S0", "S0,R,R"}, {"S0,R,S1", "S0,S1,R"}, {"P,P,S1", "P,S0,S1"},
+  };
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    const dti_layout from = layout_of(2, even, 3, mesh, pairs[i][0]);
+    const dti_layout to = layout_of(2, even, 3, mesh, pairs[i][1]);
+    unsigned needed = 0;
+    for (int64_t place = 0; place < 8; place++) {
+      dti_exchange x = exchange_at(&from, &to, place);
+      for (int64_t k = 0; k < x.sends; k++)
+        for (int m = 0; m < 3; m++)
+          if ((place ^ x.send[k].peer) & (4 >> m)) needed |= 1u << m;
+      dti_exchange_free(&x);
+    }
+    EXPECT_EQ(dti_exchange_mesh_dims(&from, &to), needed);
+  }
+}
+
+static int chain_of(const char *from_text, const char *to_text, dti_layout step[]) {
+  const int64_t size[] = {64, 64}, mesh[] = {4, 4};
+  const dti_layout from = layout_of(2, size, 2, mesh, from_text);
+  const dti_layout to = layout_of(2, size, 2, mesh, to_text);
+  return dti_chain(&from, &to, step);
+}
+
+DTEST(Route, ChainsTakeTheLastSplitFirst) {
+  dti_layout step[DTENSOR_MAX_NDIM];
+  EXPECT_EQ(chain_of("S0,S0", "R,R", step), 2);
+  EXPECT_TRUE(dtensor_placement_equal(step[0].p[0], dtensor_shard(0)));
+  EXPECT_EQ(step[0].p[1].kind, DTENSOR_REPLICATE);
+
+  EXPECT_EQ(chain_of("P,S0", "S1,R", step), 2); /* what shrinks comes first */
+  EXPECT_TRUE(dtensor_placement_equal(step[0].p[0], dtensor_shard(1)));
+  EXPECT_TRUE(dtensor_placement_equal(step[0].p[1], dtensor_shard(0)));
+
+  EXPECT_EQ(chain_of("S0,R", "R,P", step), 1); /* identities do not travel */
+  EXPECT_EQ(chain_of("R,S0", "S0,R", step), 1);
+  EXPECT_EQ(chain_of("P,P", "R,R", step), 1);     /* sums in one step */
+  EXPECT_EQ(chain_of("S0,S1", "S1,S0", step), 1); /* each waits for the other: together */
+}
+
+/* A rank's block goes to one other rank, whatever the mesh. */
+DTEST(Route, BlockTransposeMovesWhatADirectExchangeMoves) {
+  for (int64_t q = 2; q <= 16; q *= q) {
+    const int64_t size[] = {64 * q, 64 * q}, mesh[] = {q, q};
+    const dti_layout from = layout_of(2, size, 2, mesh, "S0,S1");
+    const dti_layout to = layout_of(2, size, 2, mesh, "S1,S0");
+    const dtensor_machine machines[] = {far_away(), thin_wire(), dtensor_machine_default()};
+    for (int i = 0; i < 3; i++) {
+      const dti_question question = {.from = &from,
+                                     .to = &to,
+                                     .same_mesh = 1,
+                                     .element = 8,
+                                     .machine = &machines[i],
+                                     .topology = {1, 0}};
+      EXPECT_OK(dti_plan_candidates(&question, &candidates));
+      const dti_route *route = &candidates.list[0].route;
+      EXPECT_EQ(candidates.list[0].engine, DTI_ENGINE_DIRECT);
+      EXPECT_EQ(route->steps, 1);
+      for (int64_t place = 0; place < q * q; place++) {
+        dti_exchange x = exchange_at(&from, &to, place);
+        EXPECT_EQ(x.elements_received, place / q == place % q ? 0 : 64 * 64);
+        EXPECT_EQ(x.messages_received, place / q == place % q ? 0 : 1);
+        dti_exchange_free(&x);
+      }
+    }
+  }
+}
+
+/* A million ranks: a gather over all of them is taken apart before anybody counts its peers. */
+DTEST(Route, CrowdsAreAvoided) {
+  const int64_t size[] = {1 << 22, 4}, mesh[] = {1024, 1024};
+  const dti_layout from = layout_of(2, size, 2, mesh, "S0,S0");
+  const dti_layout to = layout_of(2, size, 2, mesh, "R,R");
+  const dtensor_machine machine = dtensor_machine_default();
+  const dti_question question = {.from = &from,
+                                 .to = &to,
+                                 .same_mesh = 1,
+                                 .element = 8,
+                                 .machine = &machine,
+                                 .topology = {64, 1}};
+  EXPECT_OK(dti_plan_candidates(&question, &candidates));
+  EXPECT_EQ(candidates.list[0].route.steps, 2);
+  for (int i = 0; i < candidates.n; i++) EXPECT_LE(candidates.list[i].cost.messages, 2 * 1023);
+}
