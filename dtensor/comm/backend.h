@@ -67,6 +67,7 @@ struct dti_comm {
   dti_node *node;                 /* NULL: not asked for yet, or nobody to share memory with */
   int node_asked;
   dti_reason node_reason;
+  void *attached;          /* by another layer; NULL: nothing */
   int *ranks;              /* of a group: its ranks in the parent */
   dti_comm *groups, *next; /* made from this one, each with a reference; the next of the parent's */
 };

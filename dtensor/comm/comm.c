@@ -42,6 +42,7 @@ void dti_comm_release(dti_comm **comm) {
   /* Whoever made it held a reference until it was closed, so there is nothing left to end. */
   dti_node_destroy(&last->node);
   dti_batch_discard(&last->control);
+  free(last->attached);
   free(last->ranks);
   free(last->node_of);
   last->backend->destroy(last);
@@ -126,6 +127,13 @@ dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_co
   *comm = dti_comm_retain(group);
   return DTENSOR_OK;
 }
+
+void dti_comm_attach(dti_comm *comm, void *memory) {
+  free(comm->attached);
+  comm->attached = memory;
+}
+
+const void *dti_comm_attached(const dti_comm *comm) { return comm->attached; }
 
 int dti_comm_next_tag(dti_comm *comm) {
   comm->tag = comm->tag < comm->tag_limit ? comm->tag + 1 : 1;

@@ -44,6 +44,11 @@ MPI_Comm dti_comm_mpi(const dti_comm *comm);
 /* Ranks of comm that live on this rank's node, this one included. Local. */
 dtensor_status dti_comm_node_size(dti_comm *comm, int *size);
 
+/* Something that another layer keeps with a communicator: it is given to free() with the handle, or
+ * when it is replaced. NULL at first. */
+void dti_comm_attach(dti_comm *comm, void *memory);
+const void *dti_comm_attached(const dti_comm *comm);
+
 /* A tag for one exchange: the same on all ranks, as they ask in the same order. */
 int dti_comm_next_tag(dti_comm *comm);
 

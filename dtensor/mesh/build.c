@@ -7,6 +7,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/check.h"
+#include "dtensor/mesh/machine.h"
 
 /* "(2,-1)" */
 static const char *shape_text(int ndim, const int64_t shape[], char *text, size_t size) {
@@ -130,6 +131,7 @@ dtensor_status dti_mesh_build(dti_comm *root, const dti_mesh_args *args, dtensor
   dtensor_mesh *mesh = NULL;
   dtensor_status status = build_alone(root, args, hash, out ? &mesh : NULL);
   status = compare(root, hash, status);
+  if (status == DTENSOR_OK) status = dti_mesh_machine_init(root);
   if (status == DTENSOR_OK) status = set_threads(root, args->opts, mesh);
   if (status != DTENSOR_OK) dtensor_mesh_destroy(&mesh);
   dti_comm_release(&root);

@@ -1,6 +1,7 @@
 /* The handle: its life, and what can be asked of it. */
 #include "dtensor/mesh/mesh.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,10 +37,12 @@ static int copy_lists(dtensor_mesh *mesh, const int ranks[], const char *const n
 
 dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], const int ranks[],
                                const char *const names[], dtensor_mesh **out) {
+  static atomic_uint_least64_t serials;
   *out = NULL;
   dtensor_mesh *mesh = calloc(1, sizeof *mesh);
   DTI_CHECK(mesh, DTENSOR_ENOMEM, "a mesh of %d dimensions", ndim);
   dti_refcount_init(&mesh->refs);
+  mesh->serial = atomic_fetch_add(&serials, 1) + 1;
   mesh->root = dti_comm_retain(root);
   mesh->ndim = ndim;
   mesh->size = dti_numel(ndim, shape);

@@ -8,6 +8,7 @@
 
 struct dtensor_mesh {
   dti_refcount refs;
+  uint64_t serial; /* of this process: no other mesh has it, ever */
   int ndim;
   int64_t shape[DTENSOR_MAX_NDIM];
   int64_t coord[DTENSOR_MAX_NDIM]; /* of this rank; all -1 outside of the mesh */

@@ -200,7 +200,7 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   const dti_question *q = p->q;
   dti_way *direct = &room->direct, *chain = &room->chain, *merged = &room->merged;
   dti_route route;
-  dti_route_make(q->from, q->to, q->same_mesh, q->element, &route);
+  dti_route_make(q->from, q->to, NULL, q->same_mesh, q->element, &route);
   dti_way_of_route(&p->ends, &route, direct);
   if (route.step[0].kind == DTI_STEP_GATHER) { /* sums in an order of their own: no other way */
     add_uniform(p, direct, DTI_ENGINE_DIRECT);

@@ -35,7 +35,7 @@ DTEST(Cost, InOneNodeSharedMemoryWins) {
 }
 
 DTEST(Cost, WhereMessagesAreDearFewAreSent) {
-  const setting s = {far_away(), 64, {16, 16}, 1, 0, 0};
+  const setting s = {far_away(), 256, {16, 16}, 1, 0, 0};
   const dti_candidate *gather = best(&s, "S0,S0", "R,R");
   EXPECT_EQ(gather->engine, DTI_ENGINE_COLLECTIVE);
   EXPECT_EQ(gather->cost.messages, 8); /* 255 would be sent directly */

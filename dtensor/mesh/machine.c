@@ -1,0 +1,60 @@
+#include "dtensor/mesh/machine.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/comm/node.h"
+
+static dtensor_status attach(dti_comm *root, const dti_mesh_machine *value) {
+  dti_mesh_machine *copy = malloc(sizeof *copy);
+  DTI_CHECK(copy, DTENSOR_ENOMEM, "no memory for the figures of a machine");
+  *copy = *value;
+  dti_comm_attach(root, copy);
+  return DTENSOR_OK;
+}
+
+/* The most consecutive ranks that share a node. (Where a launcher deals them out in turn that is
+ * one, and neighbours in the mesh are indeed on different nodes.) */
+static int64_t neighbours_on_a_node(const dti_comm *root) {
+  int64_t most = 1, here = 0;
+  for (int rank = 0; rank < dti_comm_size(root); rank++) {
+    const int is_same =
+        rank > 0 && dti_comm_node_of(root, rank) == dti_comm_node_of(root, rank - 1);
+    here = is_same ? here + 1 : 1;
+    if (here > most) most = here;
+  }
+  return most;
+}
+
+dtensor_status dti_mesh_machine_init(dti_comm *root) {
+  if (dti_comm_attached(root)) return DTENSOR_OK;
+  dti_node *node;
+  DTI_TRY(dti_comm_node(root, &node));
+  const int64_t ranks = neighbours_on_a_node(root);
+  const int is_alone = dti_comm_nodes(root) == dti_comm_size(root);
+  dti_mesh_machine found = {.machine = dtensor_machine_default(), .ranks_per_node = ranks};
+  int64_t all_share = node != NULL || is_alone;
+  DTI_TRY(dti_comm_allreduce(root, &all_share, 1, DTI_COMM_MIN));
+  found.shared_memory = all_share && !is_alone;
+  return dti_comm_agree(root, attach(root, &found));
+}
+
+dtensor_status dti_mesh_machine_set(dti_comm *root, const dtensor_machine *machine) {
+  static atomic_uint_least64_t versions;
+  dti_mesh_machine value = *(const dti_mesh_machine *)dti_comm_attached(root);
+  value.machine = *machine;
+  value.version = atomic_fetch_add(&versions, 1) + 1;
+  return attach(root, &value);
+}
+
+const dti_mesh_machine *dti_mesh_machine_of(const dtensor_mesh *mesh) {
+  return dti_comm_attached(mesh->root);
+}
+
+dti_topology dti_mesh_topology(const dtensor_mesh *mesh) {
+  const dti_mesh_machine *m = dti_mesh_machine_of(mesh);
+  const int64_t told = m->machine.ranks_per_node;
+  return (dti_topology){.ranks_per_node = told > 0 ? told : m->ranks_per_node,
+                        .shared_memory = m->shared_memory};
+}
