@@ -2,17 +2,10 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/node.h"
-
-static dtensor_status attach(dti_comm *root, const dti_mesh_machine *value) {
-  dti_mesh_machine *copy = malloc(sizeof *copy);
-  DTI_CHECK(copy, DTENSOR_ENOMEM, "no memory for the figures of a machine");
-  *copy = *value;
-  dti_comm_attach(root, copy);
-  return DTENSOR_OK;
-}
 
 /* The most consecutive ranks that share a node. (Where a launcher deals them out in turn that is
  * one, and neighbours in the mesh are indeed on different nodes.) */
@@ -33,19 +26,41 @@ dtensor_status dti_mesh_machine_init(dti_comm *root) {
   DTI_TRY(dti_comm_node(root, &node));
   const int64_t ranks = neighbours_on_a_node(root);
   const int is_alone = dti_comm_nodes(root) == dti_comm_size(root);
-  dti_mesh_machine found = {.machine = dtensor_machine_default(), .ranks_per_node = ranks};
   int64_t all_share = node != NULL || is_alone;
-  DTI_TRY(dti_comm_allreduce(root, &all_share, 1, DTI_COMM_MIN));
-  found.shared_memory = all_share && !is_alone;
-  return dti_comm_agree(root, attach(root, &found));
+  dti_mesh_machine *found = malloc(sizeof *found);
+  dtensor_status status = dti_comm_agree(
+      root, found ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine"));
+  if (status == DTENSOR_OK) status = dti_comm_allreduce(root, &all_share, 1, DTI_COMM_MIN);
+  if (status != DTENSOR_OK) {
+    free(found);
+    return status;
+  }
+  *found = (dti_mesh_machine){.machine = dtensor_machine_default(),
+                              .ranks_per_node = ranks,
+                              .shared_memory = all_share && !is_alone};
+  dti_comm_attach(root, found);
+  return DTENSOR_OK;
 }
 
-dtensor_status dti_mesh_machine_set(dti_comm *root, const dtensor_machine *machine) {
+/* A machine as the words of an all-reduce: what rank 0 brings is the maximum beside what no figure
+ * is below. */
+enum { WORDS = sizeof(dtensor_machine) / sizeof(int64_t) };
+_Static_assert(sizeof(dtensor_machine) == WORDS * sizeof(int64_t), "a machine is made of words");
+
+dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *machine) {
   static atomic_uint_least64_t versions;
-  dti_mesh_machine value = *(const dti_mesh_machine *)dti_comm_attached(root);
-  value.machine = *machine;
-  value.version = atomic_fetch_add(&versions, 1) + 1;
-  return attach(root, &value);
+  int64_t words[WORDS];
+  memcpy(words, machine, sizeof words);
+  for (int i = 0; i < WORDS && dti_comm_rank(root) != 0; i++) words[i] = INT64_MIN;
+  DTI_TRY(dti_comm_allreduce(root, words, WORDS, DTI_COMM_MAX));
+  dti_mesh_machine *value = malloc(sizeof *value);
+  DTI_TRY(dti_comm_agree(root,
+                         value ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine")));
+  *value = *(const dti_mesh_machine *)dti_comm_attached(root);
+  memcpy(&value->machine, words, sizeof words);
+  value->version = atomic_fetch_add(&versions, 1) + 1;
+  dti_comm_attach(root, value);
+  return DTENSOR_OK;
 }
 
 const dti_mesh_machine *dti_mesh_machine_of(const dtensor_mesh *mesh) {

@@ -18,9 +18,9 @@ typedef struct dti_mesh_machine {
  * over root; an error on one rank is one on all. */
 dtensor_status dti_mesh_machine_init(dti_comm *root);
 
-/* Replace the figures. Collective in so far as all ranks must. Errors: DTENSOR_ENOMEM, on this rank
+/* Replace the figures by those of rank 0. Collective over root; an error on one rank is one on all.
  */
-dtensor_status dti_mesh_machine_set(dti_comm *root, const dtensor_machine *machine);
+dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *machine);
 
 const dti_mesh_machine *dti_mesh_machine_of(const dtensor_mesh *mesh);
 

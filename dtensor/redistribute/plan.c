@@ -1,0 +1,191 @@
+#include "dtensor/redistribute/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/mesh/machine.h"
+#include "dtensor/spec/volume.h"
+
+void dti_plan_release(dti_plan **plan_) {
+  dti_plan *plan = *plan_;
+  *plan_ = NULL;
+  if (!plan || !dti_refcount_release(&plan->refs)) return;
+  for (int i = 0; i < DTENSOR_MAX_NDIM; i++) dti_exchange_free(&plan->exchange[i]);
+  free(plan->sizes);
+  free(plan);
+}
+
+dti_question dti_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
+                               dtensor_dtype dtype, int64_t max_bytes) {
+  return (dti_question){.from = from->layout,
+                        .to = to->layout,
+                        .same_mesh = dti_mesh_same(from->mesh, to->mesh),
+                        .element = dtensor_dtype_size(dtype),
+                        .max_bytes = max_bytes,
+                        .machine = &dti_mesh_machine_of(to->mesh)->machine,
+                        .topology = dti_mesh_topology(to->mesh)};
+}
+
+static int is_everywhere(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind != DTENSOR_REPLICATE) return 0;
+  return 1;
+}
+
+static int is_in_place(const dti_box *box, int ndim) {
+  for (int d = 0; box && d < ndim; d++)
+    if (box->from[d] != box->to[d]) return 0;
+  return 1;
+}
+
+int dti_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
+                           const dti_box *box) {
+  if (!dti_mesh_same(from->mesh, to->mesh)) return 0;
+  if (to->mesh->size == 1 || (box && is_everywhere(from->layout))) return 1;
+  return is_in_place(box, to->layout->ndim) && dti_layout_is_local(from->layout, to->layout);
+}
+
+/* Placements borrow their sizes; a plan outlives the tensors that it was made for. */
+static int64_t sizes_of(const dti_layout *layout) {
+  int64_t n = 0;
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind == DTENSOR_SHARD_SIZES) n += layout->mesh[m];
+  return n;
+}
+
+static int64_t *copy_sizes(dti_layout *layout, int64_t *room) {
+  for (int m = 0; m < layout->mesh_ndim; m++) {
+    if (layout->p[m].kind != DTENSOR_SHARD_SIZES) continue;
+    const size_t count = (size_t)layout->mesh[m];
+    layout->p[m].sizes = memcpy(room, layout->p[m].sizes, count * sizeof *room);
+    room += count;
+  }
+  return room;
+}
+
+static dtensor_status new_plan(const dti_layout *from, const dti_layout *to, dti_plan **out) {
+  const size_t sizes = (size_t)(sizes_of(from) + sizes_of(to));
+  dti_plan *plan = calloc(1, sizeof *plan);
+  int64_t *room = malloc((sizes + 1) * sizeof *room);
+  if (!plan || !room) {
+    free(plan);
+    free(room);
+    return DTI_FAIL(DTENSOR_ENOMEM, "no memory for a plan");
+  }
+  dti_refcount_init(&plan->refs);
+  plan->sizes = room;
+  plan->from = *from;
+  plan->to = *to;
+  (void)copy_sizes(&plan->to, copy_sizes(&plan->from, room));
+  plan->bytes = sizeof *plan + (sizes + 1) * sizeof *room;
+  *out = plan;
+  return DTENSOR_OK;
+}
+
+static dtensor_status choose(const dti_question *question, dti_plan *plan) {
+  dti_candidates *candidates = malloc(sizeof *candidates);
+  DTI_CHECK(candidates, DTENSOR_ENOMEM, "no memory for %zu bytes of plans", sizeof *candidates);
+  dtensor_status status = dti_plan_candidates(question, candidates);
+  if (status == DTENSOR_OK) status = dti_plan_check_budget(candidates, question->max_bytes);
+  if (status == DTENSOR_OK) {
+    plan->engine = candidates->list[0].engine;
+    plan->route = candidates->list[0].route;
+    plan->cost = candidates->list[0].cost;
+  }
+  free(candidates);
+  return status;
+}
+
+typedef struct two_meshes {
+  const dtensor_mesh *from, *to;
+} two_meshes;
+
+static int64_t source_place_of(int64_t to_place, const void *ctx) {
+  const two_meshes *meshes = ctx;
+  return dti_mesh_place(meshes->from, dti_mesh_root_rank(meshes->to, to_place));
+}
+
+/* This rank's part in each step. */
+static dtensor_status plan_exchanges(dti_plan *plan, const dti_transfer_end *from,
+                                     const dti_transfer_end *to, const dti_box *box) {
+  const two_meshes meshes = {from->mesh, to->mesh};
+  const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
+  for (int i = 0; i < plan->route.steps; i++) {
+    if (plan->route.step[i].kind == DTI_STEP_GATHER) continue;
+    dti_box part = box ? *box : dti_box_whole(&plan->to);
+    /* What lies in between is the box alone. */
+    if (i > 0) memset(part.from, 0, sizeof part.from);
+    if (i + 1 < plan->route.steps) memset(part.to, 0, sizeof part.to);
+    const dti_exchange_ends ends = {
+        .from = i == 0 ? &plan->from : &plan->route.step[i - 1].to,
+        .to = &plan->route.step[i].to,
+        .box = box ? &part : NULL,
+        .from_place = i == 0 ? from->mesh->rank : to->mesh->rank,
+        .to_place = to->mesh->rank,
+        .same_mesh = same_mesh || i > 0,
+        .source_place_of = source_place_of,
+        .ctx = &meshes,
+    };
+    DTI_TRY(dti_exchange_plan(&ends, &plan->exchange[i]));
+    plan->bytes += dti_exchange_bytes(&plan->exchange[i]);
+  }
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
+                             const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                             dti_plan **out) {
+  *out = NULL;
+  dti_plan *plan;
+  DTI_TRY(new_plan(from->layout, to->layout, &plan));
+  dtensor_status status = DTENSOR_OK;
+  plan->is_local = dti_plan_moves_nothing(from, to, box);
+  if (plan->is_local) {
+    plan->route = (dti_route){.steps = 1, .step = {{.kind = DTI_STEP_EXCHANGE, .to = plan->to}}};
+  } else if (box) {
+    dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh),
+                   dtensor_dtype_size(dtype), &plan->route);
+  } else {
+    dti_question question = dti_plan_question(from, to, dtype, max_bytes);
+    question.from = &plan->from; /* the route's layouts point to the sizes of these */
+    question.to = &plan->to;
+    status = choose(&question, plan);
+  }
+  if (status == DTENSOR_OK) status = plan_exchanges(plan, from, to, box);
+  if (status != DTENSOR_OK) dti_plan_release(&plan);
+  *out = plan;
+  return status;
+}
+
+/* As the gather leg sends: in each round what is there already, as far as some are missing. */
+static void count_gather(const dti_plan *plan, int step, const dtensor_mesh *mesh, size_t element,
+                         dti_plan_totals *totals) {
+  const dti_step *s = &plan->route.step[step];
+  int64_t shape[DTENSOR_MAX_NDIM];
+  dti_layout_local(&s->to, mesh->coord, shape, NULL);
+  const int64_t ranks = mesh->shape[s->mesh_dim];
+  const int64_t bytes = (ranks - 1) * dti_numel(s->to.ndim, shape) * (int64_t)element;
+  for (int64_t have = 1; have < ranks && bytes > 0; have *= 2) {
+    totals->messages_received++;
+    totals->messages_sent++;
+  }
+  totals->bytes_received += bytes;
+  totals->bytes_sent += bytes;
+}
+
+dti_plan_totals dti_plan_count(const dti_plan *plan, const dtensor_mesh *to, size_t element) {
+  dti_plan_totals totals = {0};
+  for (int i = 0; i < plan->route.steps; i++) {
+    if (plan->route.step[i].kind == DTI_STEP_GATHER) {
+      if (dti_mesh_is_member(to)) count_gather(plan, i, to, element, &totals);
+      continue;
+    }
+    const dti_exchange *x = &plan->exchange[i];
+    totals.messages_received += x->messages_received;
+    totals.messages_sent += x->sends;
+    totals.bytes_received += x->elements_received * (int64_t)element;
+    totals.bytes_sent += x->elements_sent * (int64_t)element;
+  }
+  return totals;
+}

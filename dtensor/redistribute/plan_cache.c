@@ -1,0 +1,213 @@
+/* The plans that this thread remembers, which is to say this rank: simulated ranks are threads.
+ *
+ * Plans are values: all that they depend on is compared, so that a mesh that is made anew finds the
+ * plans of one like it, and a destroyed one leaves nothing behind that another could take for its
+ * own. */
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/mesh/machine.h"
+#include "dtensor/plan.h"
+#include "dtensor/redistribute/plan.h"
+
+enum { SLOTS = 256, PLANS_AT_FIRST = 256 };
+static const int64_t bytes_at_first = 8 << 20;
+
+typedef struct plan_key {
+  const dti_layout *from, *to;
+  uint64_t hash; /* of the layouts */
+  /* On one mesh the place there and 0, on two their serial numbers. */
+  int64_t same_mesh, identity[2];
+  int64_t ranks_per_node, shared_memory;
+  uint64_t machine; /* version */
+  size_t element;
+  int64_t max_bytes;
+} plan_key;
+
+typedef struct entry {
+  plan_key key;
+  dti_plan *plan;
+  struct entry *chain;         /* of the same slot */
+  struct entry *newer, *older; /* by last use */
+} entry;
+
+typedef struct cache {
+  int64_t plans_most, bytes_most;
+  int64_t plans, bytes, hits, misses;
+  entry *slot[SLOTS];
+  entry *newest, *oldest;
+} cache;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t of_thread;
+static int has_key;
+
+static entry **slot_of(cache *c, const plan_key *key) { return &c->slot[key->hash % SLOTS]; }
+
+static void unlink_use(cache *c, entry *e) {
+  *(e->newer ? &e->newer->older : &c->newest) = e->older;
+  *(e->older ? &e->older->newer : &c->oldest) = e->newer;
+}
+
+static void link_newest(cache *c, entry *e) {
+  e->newer = NULL;
+  e->older = c->newest;
+  *(c->newest ? &c->newest->newer : &c->oldest) = e;
+  c->newest = e;
+}
+
+static void forget(cache *c, entry *e) {
+  entry **at = slot_of(c, &e->key);
+  while (*at != e) at = &(*at)->chain;
+  *at = e->chain;
+  unlink_use(c, e);
+  c->plans--;
+  c->bytes -= (int64_t)e->plan->bytes;
+  dti_plan_release(&e->plan);
+  free(e);
+}
+
+static void keep_to_limits(cache *c) {
+  while (c->oldest && (c->plans > c->plans_most || c->bytes > c->bytes_most)) forget(c, c->oldest);
+}
+
+static void destroy(void *memory) {
+  cache *c = memory;
+  while (c->oldest) forget(c, c->oldest);
+  free(c);
+}
+
+static void make_key(void) { has_key = pthread_key_create(&of_thread, destroy) == 0; }
+
+/* This thread's; NULL if there is no memory for one: then nothing is remembered. */
+static cache *mine(void) {
+  pthread_once(&once, make_key);
+  if (!has_key) return NULL;
+  cache *c = pthread_getspecific(of_thread);
+  if (c) return c;
+  c = calloc(1, sizeof *c);
+  if (!c) return NULL;
+  c->plans_most = PLANS_AT_FIRST;
+  c->bytes_most = bytes_at_first;
+  if (pthread_setspecific(of_thread, c) == 0) return c;
+  free(c);
+  return NULL;
+}
+
+static int is_same(const plan_key *a, const plan_key *b) {
+  return a->hash == b->hash && a->same_mesh == b->same_mesh && a->identity[0] == b->identity[0] &&
+         a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
+         a->shared_memory == b->shared_memory && a->machine == b->machine &&
+         a->element == b->element && a->max_bytes == b->max_bytes &&
+         dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
+}
+
+/* Retained; NULL if there is none. Counts a hit or a miss. */
+static dti_plan *find(const plan_key *key) {
+  cache *c = mine();
+  if (!c) return NULL;
+  for (entry *e = *slot_of(c, key); e; e = e->chain) {
+    if (!is_same(&e->key, key)) continue;
+    c->hits++;
+    unlink_use(c, e);
+    link_newest(c, e);
+    dti_refcount_retain(&e->plan->refs);
+    return e->plan;
+  }
+  c->misses++;
+  return NULL;
+}
+
+/* The key's layouts are the plan's own. */
+static void put(const plan_key *key, dti_plan *plan) {
+  cache *c = mine();
+  if (!c || c->plans_most == 0 || (int64_t)plan->bytes > c->bytes_most) return;
+  entry *e = calloc(1, sizeof *e);
+  if (!e) return;
+  e->key = *key;
+  e->plan = plan;
+  dti_refcount_retain(&plan->refs);
+  entry **slot = slot_of(c, key);
+  e->chain = *slot;
+  *slot = e;
+  link_newest(c, e);
+  c->plans++;
+  c->bytes += (int64_t)plan->bytes;
+  keep_to_limits(c);
+}
+
+static uint64_t mix(uint64_t hash, int64_t word) {
+  hash = (hash ^ (uint64_t)word) * UINT64_C(0x9E3779B97F4A7C15);
+  return hash ^ (hash >> 29);
+}
+
+static uint64_t hash_of(uint64_t hash, const dti_layout *layout) {
+  for (int d = 0; d < layout->ndim; d++) hash = mix(hash, layout->shape[d]);
+  for (int m = 0; m < layout->mesh_ndim; m++) {
+    const dtensor_placement *p = &layout->p[m];
+    hash = mix(hash, layout->mesh[m]);
+    hash = mix(hash, (int64_t)p->kind * 64 + p->dim * 8 + (int64_t)p->op);
+    hash = mix(hash, p->param);
+  }
+  return hash;
+}
+
+static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
+                       dtensor_dtype dtype, int64_t max_bytes) {
+  const dti_topology topology = dti_mesh_topology(to->mesh);
+  const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
+  return (plan_key){
+      .from = from->layout,
+      .to = to->layout,
+      .hash = hash_of(hash_of(0, from->layout), to->layout),
+      .same_mesh = same_mesh,
+      .identity = {same_mesh ? to->mesh->rank : (int64_t)from->mesh->serial,
+                   same_mesh ? 0 : (int64_t)to->mesh->serial},
+      .ranks_per_node = topology.ranks_per_node,
+      .shared_memory = topology.shared_memory,
+      .machine = dti_mesh_machine_of(to->mesh)->version,
+      .element = dtensor_dtype_size(dtype),
+      .max_bytes = max_bytes,
+  };
+}
+
+dtensor_status dti_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
+                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                            dti_plan **plan) {
+  if (box) return dti_plan_make(from, to, box, dtype, max_bytes, plan);
+  plan_key key = key_of(from, to, dtype, max_bytes);
+  *plan = find(&key);
+  if (*plan) return DTENSOR_OK;
+  DTI_TRY(dti_plan_make(from, to, NULL, dtype, max_bytes, plan));
+  key.from = &(*plan)->from;
+  key.to = &(*plan)->to;
+  put(&key, *plan);
+  return DTENSOR_OK;
+}
+
+void dtensor_plan_cache_stats(dtensor_plan_cache_info *info) {
+  if (!info) return;
+  const cache *c = mine();
+  *info = c ? (dtensor_plan_cache_info){.hits = c->hits,
+                                        .misses = c->misses,
+                                        .plans = c->plans,
+                                        .bytes = c->bytes}
+            : (dtensor_plan_cache_info){0};
+}
+
+void dtensor_plan_cache_clear(void) {
+  cache *c = mine();
+  if (!c) return;
+  while (c->oldest) forget(c, c->oldest);
+  c->hits = c->misses = 0;
+}
+
+void dtensor_plan_cache_limit(int64_t plans, int64_t bytes) {
+  cache *c = mine();
+  if (!c) return;
+  c->plans_most = plans > 0 ? plans : 0;
+  c->bytes_most = bytes > 0 ? bytes : 0;
+  keep_to_limits(c);
+}
