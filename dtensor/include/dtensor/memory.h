@@ -24,7 +24,7 @@ void dtensor_memory_stats(dtensor_memory_info *info);
 /* Start the peak anew from what is in use now. Local. */
 void dtensor_memory_reset_peak(void);
 
-/* How many bytes of freed buffers may stay cached for reuse; the default is 256 MiB, 0 turns the
+/* How many bytes of freed buffers may stay cached for reuse; the default is 1 GiB, 0 turns the
  * cache off. What is over the limit is given back at once. Local. */
 void dtensor_memory_set_cache_limit(int64_t bytes);
 
