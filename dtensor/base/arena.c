@@ -42,10 +42,14 @@ static void stay_private(const char *why, int error) {
   arena.fd = -1;
 }
 
-static size_t limit_of(int resource) {
+static size_t limit_of_addresses(void) {
   struct rlimit limit;
-  if (getrlimit(resource, &limit) != 0 || limit.rlim_cur >= SIZE_MAX) return SIZE_MAX;
-  return (size_t)limit.rlim_cur;
+  return getrlimit(RLIMIT_AS, &limit) == 0 ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+static size_t limit_of_files(void) {
+  struct rlimit limit;
+  return getrlimit(RLIMIT_FSIZE, &limit) == 0 ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
 /* Twice the memory of the machine, as free addresses are scattered among used ones. */
@@ -53,7 +57,7 @@ static size_t wanted_bytes(void) {
   const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
   size_t bytes = pages > 0 && page > 0 ? 2 * (size_t)pages * (size_t)page : LARGEST_ARENA;
   if (bytes > LARGEST_ARENA) bytes = LARGEST_ARENA;
-  if (bytes > limit_of(RLIMIT_AS) / 2) bytes = limit_of(RLIMIT_AS) / 2;
+  if (bytes > limit_of_addresses() / 2) bytes = limit_of_addresses() / 2;
   return bytes / DTI_HUGE_PAGE * DTI_HUGE_PAGE;
 }
 
@@ -91,11 +95,11 @@ static int make_shared(void) {
     stay_private("DTENSOR_SHARED_MEMORY=0 is set", 0);
     return 0;
   }
-  if (arena.bytes > limit_of(RLIMIT_FSIZE)) {
+  if (arena.bytes > limit_of_files()) {
     stay_private("the limit of file sizes (ulimit -f) is below the memory of this machine", 0);
     return 0;
   }
-  if (limit_of(RLIMIT_AS) != SIZE_MAX) {
+  if (limit_of_addresses() != (size_t)RLIM_INFINITY) {
     stay_private("the address space is limited (ulimit -v)", 0);
     return 0;
   }
