@@ -85,12 +85,13 @@ DTI_AVX512_INLINE void transpose_whole(size_t element, char *dst, int64_t dst_st
 }
 
 /* dst is dense along j and src along i; stream: dst lies at whole lines. */
-DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
-                                       const dti_place *src, int stream) {
-  const int64_t n = (int64_t)(LINE / element), dst_step = dst->step[0], src_step = src->step[1];
+DTI_AVX512_INLINE void transpose_block(size_t element, int64_t ni, int64_t nj, char *dst,
+                                       int64_t dst_step, const char *src, int64_t src_step,
+                                       int stream) {
+  const int64_t n = (int64_t)(LINE / element);
   for (int64_t i = 0; i < ni; i += n) {
-    char *to = at(dst, i, 0);
-    const char *from = at(src, i, 0);
+    char *to = dst + i * dst_step;
+    const char *from = src + i * (int64_t)element;
     const int64_t height = smaller(ni - i, n);
     int64_t j = 0;
     for (; height == n && j + n <= nj; j += n) {
@@ -104,6 +105,17 @@ DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, c
       from += n * src_step;
     }
   }
+}
+
+/* Block by block: the pages of a block's lines stay in the translation buffer, and the lines next
+ * to those of a tile in the cache. */
+DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
+                                       const dti_place *src, int stream) {
+  enum { BLOCK = 64 };
+  for (int64_t i = 0; i < ni; i += BLOCK)
+    for (int64_t j = 0; j < nj; j += BLOCK)
+      transpose_block(element, smaller(ni - i, BLOCK), smaller(nj - j, BLOCK), at(dst, i, j),
+                      dst->step[0], at(src, i, j), src->step[1], stream);
 }
 
 typedef void (*tile_transposer)(int64_t ni, int64_t nj, const dti_place *dst, const dti_place *src,
