@@ -38,7 +38,7 @@ void *dti_node_import(const dti_node *node, int member, int64_t exported);
  * memory any more. Several may be under way. Whoever has posted must leave: nobody can post
  * DTI_MEETINGS later before that. ---- */
 
-enum { DTI_MEETING_BYTES = 512, DTI_MEETINGS = 16 };
+enum { DTI_MEETING_BYTES = 512, DTI_MEETINGS = 64 };
 
 uint64_t dti_node_next_meeting(dti_node *node);
 

@@ -73,3 +73,11 @@ dti_topology dti_mesh_topology(const dtensor_mesh *mesh) {
   return (dti_topology){.ranks_per_node = told > 0 ? told : m->ranks_per_node,
                         .shared_memory = m->shared_memory};
 }
+
+int dti_mesh_is_near(const dtensor_mesh *mesh) {
+  if (!dti_mesh_machine_of(mesh)->shared_memory) return 0;
+  const int node = dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, 0));
+  for (int64_t place = 1; place < mesh->size; place++)
+    if (dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, place)) != node) return 0;
+  return mesh->size > 1;
+}

@@ -24,6 +24,9 @@ dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *ma
 
 const dti_mesh_machine *dti_mesh_machine_of(const dtensor_mesh *mesh);
 
+/* 1 if all ranks of the mesh read each other's memory. */
+int dti_mesh_is_near(const dtensor_mesh *mesh);
+
 /* How the places of the mesh lie over nodes, as the planner sees it. */
 dti_topology dti_mesh_topology(const dtensor_mesh *mesh);
 

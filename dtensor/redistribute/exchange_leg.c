@@ -8,41 +8,14 @@
 #include "dtensor/redistribute/near.h"
 #include "dtensor/redistribute/share_out.h"
 
-/* ---- Planning ---- */
-
-static int64_t source_place_of(int64_t to_place, const void *ctx) {
-  const dti_leg_part *part = ctx;
-  return dti_mesh_place(part->from.mesh, dti_mesh_root_rank(part->to.mesh, to_place));
-}
-
-static dtensor_status plan_part(const dti_leg *leg, dti_leg_part *part) {
-  const int shares_out = part->kind == DTI_PART_SHARE_OUT;
-  dti_box box = part->box;
-  if (shares_out) memset(box.to, 0, sizeof box.to);
-  dti_exchange_ends ends = {.from = &part->from.layout,
-                            .to = shares_out ? &part->shares : &part->to.layout,
-                            .box = &box,
-                            .from_place = part->from.mesh->rank,
-                            .to_place = part->to.mesh->rank,
-                            .same_mesh = leg->same_mesh,
-                            .source_place_of = source_place_of,
-                            .ctx = part};
-  DTI_TRY(dti_exchange_plan(&ends, &part->exchange));
-  if (!shares_out) return DTENSOR_OK;
-  ends.from = &part->shares;
-  ends.to = &part->to.layout;
-  box = part->box;
-  memset(box.from, 0, sizeof box.from);
-  return dti_exchange_plan(&ends, &part->copies);
-}
-
 /* Room for the inputs and outputs of any one combine. */
 static dtensor_status make_lists(dti_leg *leg) {
   int64_t inputs = 1, outputs = 1;
   for (int p = 0; p < leg->parts; p++) {
-    const dti_exchange *x = &leg->part[p].exchange;
+    const dti_exchange *x = leg->part[p].exchange;
     if (x->parcels > 0 && x->parcel[0].contributions > inputs) inputs = x->parcel[0].contributions;
-    if (leg->part[p].copies.sends >= outputs) outputs = leg->part[p].copies.sends + 1;
+    const dti_exchange *copies = leg->part[p].copies;
+    if (copies && copies->sends >= outputs) outputs = copies->sends + 1;
   }
   leg->input = malloc((size_t)inputs * sizeof *leg->input);
   leg->output = malloc((size_t)outputs * sizeof *leg->output);
@@ -52,7 +25,6 @@ static dtensor_status make_lists(dti_leg *leg) {
 }
 
 dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
-  for (int p = 0; p < leg->parts; p++) DTI_TRY(plan_part(leg, &leg->part[p]));
   DTI_TRY(make_lists(leg));
   if (leg->node) DTI_TRY(dti_near_prepare(leg));
   return dti_streams_prepare(leg);
@@ -62,7 +34,7 @@ dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
 
 static void fill_identity(const dti_leg *leg, const dti_leg_part *part) {
   _Alignas(16) unsigned char identity[16];
-  dti_identity(part->dtype, part->exchange.fill_op, identity);
+  dti_identity(part->dtype, part->exchange->fill_op, identity);
   dti_array array = {.data = part->to.data, .ndim = part->to.layout.ndim};
   int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
   dti_layout_local_box(&part->to.layout, part->to.mesh->coord, part->box.to, part->box.shape, begin,
@@ -103,7 +75,7 @@ void dti_leg_list_inputs(const dti_leg *leg, int p, const dti_parcel *parcel) {
 /* A parcel of which all sources are on this node. */
 static void settle_parcel(const dti_leg *leg, int p, const dti_parcel *parcel) {
   const dti_leg_part *part = &leg->part[p];
-  const dti_exchange *x = &part->exchange;
+  const dti_exchange *x = part->exchange;
   dti_leg_list_inputs(leg, p, parcel);
   const dti_part out = {part->to.data, part->to.stride, &parcel->region};
   dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
@@ -115,7 +87,7 @@ static void settle_parcel(const dti_leg *leg, int p, const dti_parcel *parcel) {
 static void settle_near(dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    const dti_exchange *x = &part->exchange;
+    const dti_exchange *x = part->exchange;
     if (part->kind == DTI_PART_SHARE_OUT) {
       dti_share_out(leg, p);
       continue;
@@ -139,7 +111,7 @@ static int is_at(const dti_stream *stream, int part, int64_t index, int64_t chun
 static int is_complete(const dti_leg *leg, const dti_stream *stream) {
   const dti_segment *s = &stream->segment[stream->at.segment];
   const dti_leg_part *part = &leg->part[s->part];
-  const dti_parcel *parcel = &part->exchange.parcel[s->index];
+  const dti_parcel *parcel = &part->exchange->parcel[s->index];
   for (int64_t k = 0; k < parcel->contributions && parcel->contributions > 1; k++) {
     const dti_stream *other = stream_of(leg, part, parcel->sources[k]);
     if (other &&
@@ -175,7 +147,7 @@ static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
   const dti_segment s = stream->segment[stream->at.segment];
   const int64_t chunk = stream->at.chunk;
   const dti_leg_part *part = &leg->part[s.part];
-  const dti_exchange *x = &part->exchange;
+  const dti_exchange *x = part->exchange;
   const dti_parcel *parcel = &x->parcel[s.index];
   dti_chunk_room *room = leg->streams.room;
   const dti_region region = dti_chunk_region(&s.chunks, &parcel->region, chunk, &room[0]);
@@ -222,8 +194,8 @@ static void count_near(const dti_leg *leg) {
   dti_counters *counters = dti_event_counters();
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    const dti_exchange *exchanges[] = {&part->exchange, &part->copies};
-    for (int e = 0; e < 2; e++) {
+    const dti_exchange *exchanges[] = {part->exchange, part->copies};
+    for (int e = 0; e < 2 && exchanges[e]; e++) {
       const dti_exchange *x = exchanges[e];
       for (int64_t i = 0; i < x->sends; i++) {
         if (!dti_is_near(leg, dti_leg_rank(leg, &part->to, x->send[i].peer))) continue;
@@ -242,7 +214,7 @@ static void count_near(const dti_leg *leg) {
 
 dtensor_status dti_exchange_leg_start(dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++)
-    if (leg->part[p].exchange.fill) fill_identity(leg, &leg->part[p]);
+    if (leg->part[p].exchange->fill) fill_identity(leg, &leg->part[p]);
   if (leg->node)
     count_near(leg);
   else

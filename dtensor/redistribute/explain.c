@@ -32,11 +32,9 @@ static dtensor_status check(const dtensor *x, const dtensor_placement to[],
                             const dtensor_redistribute_opts *opts, inquiry *q) {
   DTI_CHECK(x, DTENSOR_EINVAL, "x must not be NULL");
   q->x = x;
-  DTI_TRY(dti_redistribute_check(x, x->mesh, to, opts, &q->to, &q->max_bytes));
-  for (int m = 0; m < q->to.mesh_ndim; m++)
-    DTI_CHECK(q->to.p[m].kind != DTENSOR_PARTIAL || dti_dtype_reduces(x->dtype, q->to.p[m].op),
-              DTENSOR_EDTYPE, "dtype %s has no such reduction", dtensor_dtype_name(x->dtype));
-  return DTENSOR_OK;
+  DTI_TRY(dti_redistribute_check(x, x->mesh, to, opts, &q->to));
+  q->max_bytes = opts ? opts->max_bytes : 0;
+  return dti_tensor_check(x->dtype, &q->to);
 }
 
 static dtensor_plan_option option_of(const dti_candidate *c, int chosen) {
@@ -82,10 +80,11 @@ static dtensor_status answer(const inquiry *q, dtensor_plan_info *info) {
                               .ranks_per_node = topology.ranks_per_node,
                               .shared_memory = topology.shared_memory};
   if (dti_plan_moves_nothing(&from, &to, NULL)) return DTENSOR_OK;
-  const dti_question question = dti_plan_question(&from, &to, q->x->dtype, q->max_bytes);
+  const int is_near = dti_mesh_is_near(q->x->mesh);
+  const dti_question question = dti_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near);
   DTI_TRY(list_options(&question, info));
   dti_plan *plan;
-  DTI_TRY(dti_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, &plan));
+  DTI_TRY(dti_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, &plan));
   const dti_plan_totals mine = dti_plan_count(plan, q->x->mesh, dtensor_dtype_size(q->x->dtype));
   dti_plan_release(&plan);
   info->messages_received = mine.messages_received;

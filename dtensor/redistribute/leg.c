@@ -63,18 +63,22 @@ static int64_t gather_bytes(const dti_leg *leg) {
 int64_t dti_leg_bytes_received(const dti_leg *leg) {
   if (dti_leg_is_gather(leg)) return gather_bytes(leg);
   int64_t bytes = 0;
-  for (int p = 0; p < leg->parts; p++)
-    bytes += (leg->part[p].exchange.elements_received + leg->part[p].copies.elements_received) *
-             (int64_t)leg->part[p].element;
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    const int64_t copied = part->copies ? part->copies->elements_received : 0;
+    bytes += (part->exchange->elements_received + copied) * (int64_t)part->element;
+  }
   return bytes;
 }
 
 int64_t dti_leg_bytes_sent(const dti_leg *leg) {
   if (dti_leg_is_gather(leg)) return gather_bytes(leg);
   int64_t bytes = 0;
-  for (int p = 0; p < leg->parts; p++)
-    bytes += (leg->part[p].exchange.elements_sent + leg->part[p].copies.elements_sent) *
-             (int64_t)leg->part[p].element;
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    const int64_t copied = part->copies ? part->copies->elements_sent : 0;
+    bytes += (part->exchange->elements_sent + copied) * (int64_t)part->element;
+  }
   return bytes;
 }
 
@@ -88,8 +92,6 @@ void dti_leg_free(dti_leg *leg) {
   dti_streams_free(&leg->streams);
   dti_batch_destroy(&leg->batch);
   for (int p = 0; leg->part && p < leg->parts; p++) {
-    dti_exchange_free(&leg->part[p].exchange);
-    dti_exchange_free(&leg->part[p].copies);
     dti_free(leg->part[p].lent_from);
     dti_free(leg->part[p].lent_to);
   }

@@ -35,9 +35,8 @@ typedef struct dti_leg_part {
   dti_box box; /* exchanges: what moves */
   dtensor_dtype dtype;
   size_t element;
-  dti_layout shares;     /* SHARE_OUT: who reduces what; of the shape of the box */
-  dti_exchange exchange; /* from -> to; of SHARE_OUT from -> shares */
-  dti_exchange copies;   /* SHARE_OUT: shares -> to */
+  const dti_exchange *exchange; /* from -> to; of SHARE_OUT to the shares, one parcel at most */
+  const dti_exchange *copies;   /* SHARE_OUT: from the shares to `to`; else NULL */
   /* What neighbours use in place of an array that is not in shared memory; else NULL. */
   void *lent_from, *lent_to;
 } dti_leg_part;

@@ -60,8 +60,8 @@ static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
 /* Whether a neighbour reads this rank's source. */
 static int is_read(const dti_leg *leg, const dti_leg_part *part) {
   if (part->kind == DTI_PART_SHARE_OUT) return 1;
-  for (int64_t i = 0; i < part->exchange.sends; i++)
-    if (dti_is_near(leg, dti_leg_rank(leg, &part->to, part->exchange.send[i].peer))) return 1;
+  for (int64_t i = 0; i < part->exchange->sends; i++)
+    if (dti_is_near(leg, dti_leg_rank(leg, &part->to, part->exchange->send[i].peer))) return 1;
   return 0;
 }
 

@@ -12,17 +12,19 @@ void dti_plan_release(dti_plan **plan_) {
   *plan_ = NULL;
   if (!plan || !dti_refcount_release(&plan->refs)) return;
   for (int i = 0; i < DTENSOR_MAX_NDIM; i++) dti_exchange_free(&plan->exchange[i]);
+  dti_exchange_free(&plan->copies);
   free(plan->sizes);
   free(plan);
 }
 
 dti_question dti_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                               dtensor_dtype dtype, int64_t max_bytes) {
+                               dtensor_dtype dtype, int64_t max_bytes, int is_near) {
   return (dti_question){.from = from->layout,
                         .to = to->layout,
                         .same_mesh = dti_mesh_same(from->mesh, to->mesh),
                         .element = dtensor_dtype_size(dtype),
                         .max_bytes = max_bytes,
+                        .is_near = is_near,
                         .machine = &dti_mesh_machine_of(to->mesh)->machine,
                         .topology = dti_mesh_topology(to->mesh)};
 }
@@ -117,10 +119,13 @@ static dtensor_status plan_exchanges(dti_plan *plan, const dti_transfer_end *fro
     /* What lies in between is the box alone. */
     if (i > 0) memset(part.from, 0, sizeof part.from);
     if (i + 1 < plan->route.steps) memset(part.to, 0, sizeof part.to);
-    const dti_exchange_ends ends = {
+    const int shares_out = plan->route.step[i].kind == DTI_STEP_SHARE_OUT;
+    dti_box shared = part;
+    if (shares_out) memset(shared.to, 0, sizeof shared.to);
+    dti_exchange_ends ends = {
         .from = i == 0 ? &plan->from : &plan->route.step[i - 1].to,
-        .to = &plan->route.step[i].to,
-        .box = box ? &part : NULL,
+        .to = shares_out ? &plan->route.shares : &plan->route.step[i].to,
+        .box = &shared,
         .from_place = i == 0 ? from->mesh->rank : to->mesh->rank,
         .to_place = to->mesh->rank,
         .same_mesh = same_mesh || i > 0,
@@ -129,13 +134,20 @@ static dtensor_status plan_exchanges(dti_plan *plan, const dti_transfer_end *fro
     };
     DTI_TRY(dti_exchange_plan(&ends, &plan->exchange[i]));
     plan->bytes += dti_exchange_bytes(&plan->exchange[i]);
+    if (!shares_out) continue;
+    shared = part;
+    memset(shared.from, 0, sizeof shared.from);
+    ends.from = &plan->route.shares;
+    ends.to = &plan->route.step[i].to;
+    DTI_TRY(dti_exchange_plan(&ends, &plan->copies));
+    plan->bytes += dti_exchange_bytes(&plan->copies);
   }
   return DTENSOR_OK;
 }
 
 dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
                              const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                             dti_plan **out) {
+                             int is_near, dti_plan **out) {
   *out = NULL;
   dti_plan *plan;
   DTI_TRY(new_plan(from->layout, to->layout, &plan));
@@ -144,10 +156,10 @@ dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_en
   if (plan->is_local) {
     plan->route = (dti_route){.steps = 1, .step = {{.kind = DTI_STEP_EXCHANGE, .to = plan->to}}};
   } else if (box) {
-    dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh),
+    dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh), is_near,
                    dtensor_dtype_size(dtype), &plan->route);
   } else {
-    dti_question question = dti_plan_question(from, to, dtype, max_bytes);
+    dti_question question = dti_plan_question(from, to, dtype, max_bytes, is_near);
     question.from = &plan->from; /* the route's layouts point to the sizes of these */
     question.to = &plan->to;
     status = choose(&question, plan);
@@ -174,6 +186,13 @@ static void count_gather(const dti_plan *plan, int step, const dtensor_mesh *mes
   totals->bytes_sent += bytes;
 }
 
+static void count_exchange(const dti_exchange *x, size_t element, dti_plan_totals *totals) {
+  totals->messages_received += x->messages_received;
+  totals->messages_sent += x->sends;
+  totals->bytes_received += x->elements_received * (int64_t)element;
+  totals->bytes_sent += x->elements_sent * (int64_t)element;
+}
+
 dti_plan_totals dti_plan_count(const dti_plan *plan, const dtensor_mesh *to, size_t element) {
   dti_plan_totals totals = {0};
   for (int i = 0; i < plan->route.steps; i++) {
@@ -181,11 +200,8 @@ dti_plan_totals dti_plan_count(const dti_plan *plan, const dtensor_mesh *to, siz
       if (dti_mesh_is_member(to)) count_gather(plan, i, to, element, &totals);
       continue;
     }
-    const dti_exchange *x = &plan->exchange[i];
-    totals.messages_received += x->messages_received;
-    totals.messages_sent += x->sends;
-    totals.bytes_received += x->elements_received * (int64_t)element;
-    totals.bytes_sent += x->elements_sent * (int64_t)element;
+    count_exchange(&plan->exchange[i], element, &totals);
   }
+  count_exchange(&plan->copies, element, &totals);
   return totals;
 }

@@ -13,7 +13,9 @@ typedef struct dti_plan {
   int is_local; /* nobody sends anything to another: one exchange of each rank with itself */
   dti_route route;
   dti_cost cost;
-  dti_exchange exchange[DTENSOR_MAX_NDIM]; /* per step; of a gather step empty */
+  dti_exchange exchange[DTENSOR_MAX_NDIM]; /* per step; of a gather step empty; of one that shares
+                                              out from the source to the shares */
+  dti_exchange copies;                     /* of the step that shares out: from the shares on */
   dti_layout from, to;                     /* with explicit sizes of their own */
   int64_t *sizes;                          /* those */
   size_t bytes;                            /* of heap */
@@ -24,17 +26,18 @@ typedef struct dti_plan {
  * after it was forgotten. Plans of boxes (NULL: everything moves) are not remembered.
  *
  *   max_bytes  of workspace; 0: no limit
+ *   is_near    all ranks share memory
  *
  * Errors: DTENSOR_EBUDGET  no way fits: on all ranks
  *         DTENSOR_ENOMEM   on this rank */
 dtensor_status dti_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes, int is_near,
                             dti_plan **plan);
 void dti_plan_release(dti_plan **plan);
 
 /* The question that a transfer of everything puts to the planner. */
 dti_question dti_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                               dtensor_dtype dtype, int64_t max_bytes);
+                               dtensor_dtype dtype, int64_t max_bytes, int is_near);
 
 /* 1 if no rank has anything to send to another: the same answer on all of them. */
 int dti_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
@@ -43,7 +46,7 @@ int dti_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end 
 /* A new plan, whether there is a remembered one or not. */
 dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
                              const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                             dti_plan **plan);
+                             int is_near, dti_plan **plan);
 
 /* What this rank sends and receives. */
 typedef struct dti_plan_totals {

@@ -24,6 +24,7 @@ typedef struct plan_key {
   uint64_t machine; /* version */
   size_t element;
   int64_t max_bytes;
+  int is_near;
 } plan_key;
 
 typedef struct entry {
@@ -100,7 +101,7 @@ static int is_same(const plan_key *a, const plan_key *b) {
   return a->hash == b->hash && a->same_mesh == b->same_mesh && a->identity[0] == b->identity[0] &&
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
          a->shared_memory == b->shared_memory && a->machine == b->machine &&
-         a->element == b->element && a->max_bytes == b->max_bytes &&
+         a->element == b->element && a->max_bytes == b->max_bytes && a->is_near == b->is_near &&
          dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
 }
 
@@ -155,7 +156,7 @@ static uint64_t hash_of(uint64_t hash, const dti_layout *layout) {
 }
 
 static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
-                       dtensor_dtype dtype, int64_t max_bytes) {
+                       dtensor_dtype dtype, int64_t max_bytes, int is_near) {
   const dti_topology topology = dti_mesh_topology(to->mesh);
   const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
   return (plan_key){
@@ -170,17 +171,18 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
       .machine = dti_mesh_machine_of(to->mesh)->version,
       .element = dtensor_dtype_size(dtype),
       .max_bytes = max_bytes,
+      .is_near = is_near,
   };
 }
 
 dtensor_status dti_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes, int is_near,
                             dti_plan **plan) {
-  if (box) return dti_plan_make(from, to, box, dtype, max_bytes, plan);
-  plan_key key = key_of(from, to, dtype, max_bytes);
+  if (box) return dti_plan_make(from, to, box, dtype, max_bytes, is_near, plan);
+  plan_key key = key_of(from, to, dtype, max_bytes, is_near);
   *plan = find(&key);
   if (*plan) return DTENSOR_OK;
-  DTI_TRY(dti_plan_make(from, to, NULL, dtype, max_bytes, plan));
+  DTI_TRY(dti_plan_make(from, to, NULL, dtype, max_bytes, is_near, plan));
   key.from = &(*plan)->from;
   key.to = &(*plan)->to;
   put(&key, *plan);

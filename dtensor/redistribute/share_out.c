@@ -6,7 +6,7 @@
  * to each rank that wants it. */
 void dti_share_out(dti_leg *leg, int p) {
   const dti_leg_part *part = &leg->part[p];
-  const dti_exchange *x = &part->exchange, *copies = &part->copies;
+  const dti_exchange *x = part->exchange, *copies = part->copies;
   if (x->parcels == 0) return; /* an empty share */
   const dti_parcel *parcel = &x->parcel[0];
   dti_leg_list_inputs(leg, p, parcel);

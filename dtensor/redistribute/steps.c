@@ -7,78 +7,32 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/tensor/tensor.h"
 
+/* The most steps of a way where all ranks share memory: a reduction, then copies. */
+enum { NEAR_STEPS = 2 };
+
 static int is_same_mesh(const dti_transfer_item *item) {
   return dti_mesh_same(item->from.mesh, item->to.mesh);
 }
-
-static int is_everywhere(const dti_layout *layout) {
-  for (int m = 0; m < layout->mesh_ndim; m++)
-    if (layout->p[m].kind != DTENSOR_REPLICATE) return 0;
-  return 1;
-}
-
-static int is_in_place(const dti_box *box, int ndim) {
-  for (int d = 0; box && d < ndim; d++)
-    if (box->from[d] != box->to[d]) return 0;
-  return 1;
-}
-
-/* Whether no rank has anything to send to another: the same answer on all of them. */
-static int moves_nothing(const dti_transfer_item *item) {
-  if (!is_same_mesh(item)) return 0;
-  if (item->to.mesh->size == 1 || (item->box && is_everywhere(item->from.layout))) return 1;
-  return is_in_place(item->box, item->to.layout->ndim) &&
-         dti_layout_is_local(item->from.layout, item->to.layout);
-}
-
-/* ---- The way ---- */
 
 static int64_t max_bytes(const dti_steps_request *request) {
   return request->opts ? request->opts->max_bytes : 0;
 }
 
-/* The bytes of the array in between at place 0, which has no smaller part than any other. */
-static int64_t bytes_in_between(const dti_transfer_item *item, const dti_route *route) {
-  const int64_t origin[DTENSOR_MAX_NDIM] = {0};
-  int64_t shape[DTENSOR_MAX_NDIM];
-  dti_layout_local(&route->step[0].to, origin, shape, NULL);
-  return dti_numel(item->to.layout->ndim, shape) * (int64_t)dtensor_dtype_size(item->dtype);
-}
-
-static void find_route(const dti_steps_request *request, const dti_transfer_item *item,
-                       dti_route *route) {
-  const dti_route direct = {.steps = 1,
-                            .step = {{.kind = DTI_STEP_EXCHANGE, .to = *item->to.layout}}};
-  *route = direct;
-  if (moves_nothing(item)) return;
-  dti_route_make(item->from.layout, item->to.layout, item->box, is_same_mesh(item),
-                 request->is_near, dtensor_dtype_size(item->dtype), route);
-  const int has_gathers = route->step[0].kind == DTI_STEP_GATHER;
-  const int64_t most = max_bytes(request);
-  /* Several tensors travel together, which gathers do not; and what lies in between must fit. */
-  if ((has_gathers && request->n > 1) ||
-      (route->steps > 1 && most > 0 && !has_gathers && bytes_in_between(item, route) > most / 2))
-    *route = direct;
-}
-
-dtensor_status dti_steps_plan(dti_steps_request *request) {
+dtensor_status dti_steps_begin(dti_steps_request *request) {
   request->is_local = 1;
-  for (int i = 0; i < request->n; i++) request->is_local &= moves_nothing(&request->items[i]);
+  for (int i = 0; i < request->n; i++)
+    request->is_local &= dti_plan_moves_nothing(&request->items[i].from, &request->items[i].to,
+                                                request->items[i].box);
   request->node = NULL;
   request->is_near = 0;
-  request->legs = 1;
+  request->meetings = 0;
   if (request->is_local) return DTENSOR_OK;
   DTI_TRY(dti_comm_node(request->comm, &request->node));
   request->is_near = request->node && dti_node_size(request->node) == dti_comm_size(request->comm);
-  for (int i = 0; i < request->n; i++) {
-    dti_route route;
-    find_route(request, &request->items[i], &route);
-    if (route.steps > request->legs) request->legs = route.steps;
-  }
-  for (int l = 0; l < request->legs; l++) {
-    request->tag[l] = dti_comm_next_tag(request->comm);
-    request->meeting[l] = request->node ? dti_node_next_meeting(request->node) : 0;
-  }
+  if (request->node) request->meetings = request->is_near ? NEAR_STEPS : DTENSOR_MAX_NDIM;
+  for (int l = 0; l < request->meetings; l++)
+    request->meeting[l] = dti_node_next_meeting(request->node);
+  for (int l = 0; l < DTENSOR_MAX_NDIM; l++) request->tag[l] = dti_comm_next_tag(request->comm);
   return DTENSOR_OK;
 }
 
@@ -123,17 +77,17 @@ static void take_gather(dti_leg *leg, const dti_step *step) {
 static dtensor_status lay_item(const dti_steps_request *request, int i, dti_steps *steps,
                                dtensor_status mine) {
   const dti_transfer_item *item = &request->items[i];
-  dti_route route;
-  find_route(request, item, &route);
+  const dti_plan *plan = steps->plan[i];
   dti_leg_side here = side_of(&item->from);
-  for (int l = 0; l < route.steps; l++) {
-    const dti_step *step = &route.step[l];
+  for (int l = 0; l < plan->route.steps; l++) {
+    const dti_step *step = &plan->route.step[l];
     dti_leg *leg = &steps->leg[l];
-    const int is_last = l + 1 == route.steps;
+    const int is_last = l + 1 == plan->route.steps;
     if (step->kind == DTI_STEP_GATHER) take_gather(leg, step);
     dti_leg_part *part = &leg->part[leg->parts++];
     part->kind = step->kind == DTI_STEP_SHARE_OUT ? DTI_PART_SHARE_OUT : DTI_PART_EXCHANGE;
-    if (part->kind == DTI_PART_SHARE_OUT) part->shares = route.shares;
+    part->exchange = &plan->exchange[l];
+    part->copies = step->kind == DTI_STEP_SHARE_OUT ? &plan->copies : NULL;
     part->dtype = item->dtype;
     part->element = dtensor_dtype_size(item->dtype);
     part->from = here;
@@ -158,28 +112,45 @@ static int64_t chunk_bytes(const dti_steps_request *request) {
   return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;
 }
 
-static dtensor_status allocate(const dti_steps_request *request, dti_steps *steps) {
-  const size_t legs = (size_t)request->legs, parts = legs * (size_t)request->n;
-  steps->n = request->n;
-  steps->leg = calloc(legs, sizeof *steps->leg);
-  DTI_CHECK(steps->leg, DTENSOR_ENOMEM, "no memory for %d steps", request->legs);
-  steps->legs = request->legs;
+static dti_leg leg_of(const dti_steps_request *request, int l) {
   const dti_transfer_item *first = &request->items[0];
-  for (int l = 0; l < request->legs; l++)
-    steps->leg[l] = (dti_leg){.mesh_dim = -1,
-                              .threads = first->to.mesh->threads,
-                              .same_mesh = is_same_mesh(first) || l > 0,
-                              .ranks_are_places = is_same_mesh(first),
-                              .comm = request->comm,
-                              .tag = request->tag[l],
-                              .chunk_bytes = chunk_bytes(request),
-                              .is_limited = max_bytes(request) > 0,
-                              .node = request->node,
-                              .meeting = request->meeting[l]};
+  return (dti_leg){.mesh_dim = -1,
+                   .threads = first->to.mesh->threads,
+                   .same_mesh = is_same_mesh(first) || l > 0,
+                   .ranks_are_places = is_same_mesh(first),
+                   .comm = request->comm,
+                   .tag = request->tag[l],
+                   .chunk_bytes = chunk_bytes(request),
+                   .is_limited = max_bytes(request) > 0,
+                   .node = request->node,
+                   .meeting = request->meetings > 0 ? request->meeting[l] : 0};
+}
+
+/* The ways of all items, then room for their legs. */
+static dtensor_status make_room(const dti_steps_request *request, dti_steps *steps) {
+  const size_t n = (size_t)request->n;
+  steps->n = request->n;
+  steps->plan = calloc(n, sizeof *steps->plan);
+  DTI_CHECK(steps->plan, DTENSOR_ENOMEM, "no memory for %zu plans", n);
+  int legs = 1;
+  for (int i = 0; i < request->n; i++) {
+    const dti_transfer_item *item = &request->items[i];
+    DTI_TRY(dti_plan_get(&item->from, &item->to, item->box, item->dtype, max_bytes(request),
+                         request->is_near, &steps->plan[i]));
+    if (steps->plan[i]->route.steps > legs) legs = steps->plan[i]->route.steps;
+  }
+  const size_t parts = (size_t)legs * n;
   steps->part = calloc(parts, sizeof *steps->part);
   steps->between = calloc(parts, sizeof *steps->between);
-  DTI_CHECK(steps->part && steps->between, DTENSOR_ENOMEM, "no memory for %zu parts", parts);
-  for (int l = 0; l < request->legs; l++) steps->leg[l].part = &steps->part[l * request->n];
+  steps->leg = calloc((size_t)legs, sizeof *steps->leg);
+  DTI_CHECK(steps->part && steps->between && steps->leg, DTENSOR_ENOMEM,
+            "no memory for %zu parts of a transfer", parts);
+  steps->legs = legs;
+  for (int l = 0; l < legs; l++) {
+    steps->leg[l] = leg_of(request, l);
+    steps->leg[l].part = &steps->part[l * request->n];
+  }
+  for (int l = legs; l < request->meetings; l++) dti_node_leave(request->node, request->meeting[l]);
   return DTENSOR_OK;
 }
 
@@ -201,8 +172,8 @@ static dtensor_status check_budget(const dti_steps_request *request, const dti_s
 
 dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_status mine,
                                  dti_steps *steps) {
-  const dtensor_status allocated = allocate(request, steps);
-  if (allocated != DTENSOR_OK) return mine != DTENSOR_OK ? mine : allocated;
+  const dtensor_status planned = make_room(request, steps);
+  if (planned != DTENSOR_OK) return mine != DTENSOR_OK ? mine : planned;
   for (int i = 0; i < request->n; i++) mine = lay_item(request, i, steps, mine);
   for (int l = 0; l < steps->legs && mine == DTENSOR_OK; l++)
     mine = dti_leg_prepare(&steps->leg[l]);
@@ -212,6 +183,8 @@ dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_statu
 void dti_steps_free(dti_steps *steps) {
   for (int l = 0; l < steps->legs; l++) dti_leg_free(&steps->leg[l]);
   for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
+  for (int i = 0; steps->plan && i < steps->n; i++) dti_plan_release(&steps->plan[i]);
+  free(steps->plan);
   free(steps->leg);
   free(steps->part);
   free(steps->between);

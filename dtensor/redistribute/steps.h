@@ -3,6 +3,7 @@
 #define DTENSOR_REDISTRIBUTE_STEPS_H_
 
 #include "dtensor/redistribute/leg.h"
+#include "dtensor/redistribute/plan.h"
 #include "dtensor/redistribute/transfer.h"
 
 /* What is asked for, and what every rank finds out about it without talking to the others. */
@@ -12,29 +13,31 @@ typedef struct dti_steps_request {
   const dtensor_redistribute_opts *opts; /* may be NULL */
   dti_comm *comm;
 
-  /* written by dti_steps_plan() */
+  /* written by dti_steps_begin() */
   dti_node *node; /* NULL: shares memory with nobody */
   int is_local;   /* no rank has anything to send to another */
   int is_near;    /* all ranks share memory */
-  int legs;
   int tag[DTENSOR_MAX_NDIM];
+  int meetings;
   uint64_t meeting[DTENSOR_MAX_NDIM];
 } dti_steps_request;
 
 typedef struct dti_steps {
   int legs, n;
+  dti_plan **plan; /* of each item */
   dti_leg *leg;
   dti_leg_part *part; /* of all legs */
   void **between;     /* legs x n: the array that a leg writes for an item and the next one reads */
   int64_t bytes_between;
 } dti_steps;
 
-/* Find the way, and take the numbers that all ranks take in the same order. Collective on the first
- * use of comm, then local. */
-dtensor_status dti_steps_plan(dti_steps_request *request);
+/* Take the numbers that all ranks take in the same order: as many as a transfer can need, before
+ * anything that one rank alone may fail at. Collective on the first use of comm, then local. */
+dtensor_status dti_steps_begin(dti_steps_request *request);
 
 /* Plan this rank's part and allocate. What fails here is this rank's alone: also then the result
- * must be freed, and can take part in an agreement unless it has no legs. `mine`: what has failed
+ * must be freed, and can take part in an agreement unless it has no legs; without legs no meeting
+ * was left. `mine`: what has failed
  * before. */
 dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_status mine,
                                  dti_steps *steps);

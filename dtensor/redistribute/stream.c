@@ -33,7 +33,7 @@ static int is_far(const dti_leg *leg, int rank) {
 static int64_t most_traffic(const dti_leg *leg) {
   int64_t most = 1; /* never zero: NULL must mean no memory */
   for (int p = 0; p < leg->parts; p++) {
-    const dti_exchange *x = &leg->part[p].exchange;
+    const dti_exchange *x = leg->part[p].exchange;
     most += x->sends > x->messages_received ? x->sends : x->messages_received;
   }
   return most;
@@ -43,8 +43,8 @@ static void list_sends(const dti_leg *leg, traffic_list *list) {
   list->n = 0;
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    for (int64_t i = 0; i < part->exchange.sends; i++) {
-      const int peer = dti_leg_rank(leg, &part->to, part->exchange.send[i].peer);
+    for (int64_t i = 0; i < part->exchange->sends; i++) {
+      const int peer = dti_leg_rank(leg, &part->to, part->exchange->send[i].peer);
       if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i};
     }
   }
@@ -54,8 +54,8 @@ static void list_receives(const dti_leg *leg, traffic_list *list) {
   list->n = 0;
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    for (int64_t i = 0; i < part->exchange.parcels; i++) {
-      const dti_parcel *parcel = &part->exchange.parcel[i];
+    for (int64_t i = 0; i < part->exchange->parcels; i++) {
+      const dti_parcel *parcel = &part->exchange->parcel[i];
       for (int64_t k = 0; k < parcel->contributions; k++) {
         const int peer = dti_leg_rank(leg, &part->from, parcel->sources[k]);
         if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i};
@@ -67,7 +67,7 @@ static void list_receives(const dti_leg *leg, traffic_list *list) {
 /* ---- Cutting ---- */
 
 static const dti_region *region_of(const dti_leg *leg, const dti_segment *s, int receives) {
-  const dti_exchange *x = &leg->part[s->part].exchange;
+  const dti_exchange *x = leg->part[s->part].exchange;
   return receives ? &x->parcel[s->index].region : &x->send[s->index].region;
 }
 
@@ -102,7 +102,7 @@ static int64_t place_of(dti_leg *leg, const dti_stream *stream, dti_position at,
                         int receives) {
   const dti_segment *s = &stream->segment[at.segment];
   const dti_leg_part *part = &leg->part[s->part];
-  if (chunks != 1 || (receives && part->exchange.parcel[s->index].contributions > 1)) return -1;
+  if (chunks != 1 || (receives && part->exchange->parcel[s->index].contributions > 1)) return -1;
   const dti_region region =
       dti_chunk_region(&s->chunks, region_of(leg, s, receives), at.chunk, &leg->streams.room[0]);
   return dti_region_contiguous(receives ? part->to.stride : part->from.stride, &region);
@@ -117,7 +117,7 @@ static int64_t longest_list_of_runs(const traffic_list *list, const dti_leg *leg
   int64_t longest = 1;
   for (int64_t i = 0; i < list->n; i++) {
     const dti_segment s = {.part = list->item[i].part, .index = list->item[i].index};
-    const dti_exchange *x = &leg->part[s.part].exchange;
+    const dti_exchange *x = leg->part[s.part].exchange;
     const dti_region *sides[] = {region_of(leg, &s, receives),
                                  receives ? &x->parcel[s.index].theirs : NULL};
     for (int k = 0; k < 2; k++)

@@ -109,7 +109,7 @@ static void advance_all(void) {
 /* Tell the others of a failure without a transfer that could. */
 static dtensor_status refuse(const dti_steps_request *request, dtensor_status mine) {
   const int64_t verdict = dti_agree_value(mine, dti_comm_rank(request->comm));
-  for (int i = 0; request->node && i < request->legs; i++) {
+  for (int i = 0; i < request->meetings; i++) {
     dti_leg leg = {.mesh_dim = -1, .comm = request->comm, .node = request->node};
     leg.meeting = request->meeting[i];
     for (int64_t round = 0; i == 0 && !dti_leg_post(&leg, verdict); round++) {
@@ -147,7 +147,7 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   dti_steps_request request = {.n = n, .items = items, .opts = opts};
   DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &request.comm));
   for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(request.comm, &items[i], opts));
-  DTI_TRY(dti_steps_plan(&request));
+  DTI_TRY(dti_steps_begin(&request));
 
   dti_transfer *t = calloc(1, sizeof *t);
   if (!t) {

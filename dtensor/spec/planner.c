@@ -191,6 +191,28 @@ static void sort(dti_candidates *candidates, dti_candidate *spare) {
   }
 }
 
+/* Where all ranks share memory nothing is faster than reading it. Sharing out is priced as the two
+ * exchanges that it takes the place of, without the array in between. */
+static dtensor_status add_near(planner *p, const dti_route *route, dti_way *way) {
+  dti_route priced = *route;
+  const int shares_out = route->step[0].kind == DTI_STEP_SHARE_OUT;
+  if (shares_out) {
+    priced.steps = 2;
+    priced.step[1] = route->step[0];
+    priced.step[0].to = route->shares;
+    priced.step[0].kind = priced.step[1].kind = DTI_STEP_EXCHANGE;
+  }
+  dti_way_of_route(&p->ends, &priced, way);
+  DTI_TRY(dti_way_measure(&p->ends, way));
+  add_uniform(p, way, DTI_ENGINE_DIRECT);
+  if (!shares_out) return DTENSOR_OK;
+  dti_candidate *c = &p->out->list[p->out->n - 1];
+  c->route = *route;
+  c->cost.workspace = 0;
+  c->fits = 1;
+  return DTENSOR_OK;
+}
+
 typedef struct workspace {
   dti_way direct, chain, merged;
   dti_candidate spare;
@@ -200,7 +222,8 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   const dti_question *q = p->q;
   dti_way *direct = &room->direct, *chain = &room->chain, *merged = &room->merged;
   dti_route route;
-  dti_route_make(q->from, q->to, NULL, q->same_mesh, q->element, &route);
+  dti_route_make(q->from, q->to, NULL, q->same_mesh, q->is_near, q->element, &route);
+  if (q->is_near) return add_near(p, &route, direct);
   dti_way_of_route(&p->ends, &route, direct);
   if (route.step[0].kind == DTI_STEP_GATHER) { /* sums in an order of their own: no other way */
     add_uniform(p, direct, DTI_ENGINE_DIRECT);

@@ -16,6 +16,7 @@ typedef struct dti_question {
   int same_mesh;
   size_t element;
   int64_t max_bytes; /* of workspace; 0: no limit */
+  int is_near;       /* all ranks share memory */
   const dtensor_machine *machine;
   dti_topology topology; /* of the larger mesh, if there are two */
 } dti_question;
