@@ -144,23 +144,13 @@ static dtensor_status add_direct_way(planner *p, dti_way *direct) {
   return DTENSOR_OK;
 }
 
-/* A sum that is wanted by several ranks, in one step instead of two: if that receives no more. */
-static dtensor_status add_single_step(planner *p, const dti_way *direct, dti_way *single) {
-  dti_way_of_route(&p->ends, &(dti_route){.steps = 1, .step = {{.to = *p->q->to}}}, single);
-  if (dti_way_peers_at_most(single) > DTI_MANY_PEERS) return DTENSOR_OK;
-  DTI_TRY(dti_way_measure(&p->ends, single));
-  for (int k = 0; k < DTI_WAY_PLACES; k++)
-    if (dti_way_received(single, k).elements > dti_way_received(direct, k).elements)
-      return DTENSOR_OK;
-  add_uniform(p, single, DTI_ENGINE_DIRECT);
-  return DTENSOR_OK;
-}
-
-/* Whether a chain that moves elements more than once saves enough messages. Gathers never do. */
+/* Whether a chain saves enough messages for what it moves more than once. The two places that are
+ * looked at do not tell what ranks between them receive, so only gathers are known to move nothing
+ * twice. */
 static int is_worth_it(const dti_way *chain, const dti_way *direct) {
   for (int k = 0; k < DTI_WAY_PLACES && !dti_way_is_all_gathers(chain); k++) {
     const dti_traffic many = dti_way_received(direct, k), few = dti_way_received(chain, k);
-    if (few.elements > many.elements && few.messages + DTI_WORTH_A_DETOUR > many.messages) return 0;
+    if (few.messages + DTI_WORTH_A_DETOUR > many.messages) return 0;
   }
   return 1;
 }
@@ -239,7 +229,6 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   if (has_chain && peers > DTI_MANY_PEERS && peers / 16 > dti_way_peers_at_most(chain))
     return add_chain(p, NULL, chain);
   DTI_TRY(add_direct_way(p, direct));
-  if (direct->steps == 2) DTI_TRY(add_single_step(p, direct, merged));
   if (has_chain) DTI_TRY(add_chain(p, direct, chain));
   if (has_merged) {
     (void)dti_way_of_chain(&p->ends, &route, 1, merged);
