@@ -16,7 +16,7 @@ dtensor_machine dtensor_machine_default(void) {
       .overhead = 0.25e-6,
       .byte = 0.08e-9,
       .node_latency = 0.8e-6,
-      .node_byte = 0.2e-9,
+      .node_byte = 0.3e-9,
       .meeting = 1e-6,
       .copy = 0.12e-9,
       .pack = 0.2e-9,

@@ -1,8 +1,8 @@
 /* Choosing how a tensor goes from one layout to another: the candidates, what each costs, the best.
  *
  * All of it follows from the layouts, the machine and the topology alone, so that every rank finds
- * the same without communication. Costs are those of the first and the last place of the mesh, the
- * worse of them: no array has an entry per rank.
+ * the same without communication. Costs are those of the first two places of the mesh and the last
+ * one, the worst of them: no array has an entry per rank.
  *
  * What is never left to the machine is which sums are made in which order: results do not depend on
  * the figures of a calibration. */

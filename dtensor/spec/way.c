@@ -13,7 +13,9 @@ static int64_t same_place(int64_t to_place, const void *ctx) {
   return to_place < ends->from_ranks ? to_place : -1;
 }
 
-int64_t dti_way_place(int which, int64_t ranks) { return which == 0 ? 0 : ranks - 1; }
+int64_t dti_way_place(int which, int64_t ranks) {
+  return which < DTI_WAY_PLACES - 1 && which < ranks ? which : ranks - 1;
+}
 
 static const dti_layout *layout_before(const dti_way_ends *ends, const dti_way *way, int step) {
   return step == 0 ? ends->from : &way->step[step - 1].to;

@@ -1,4 +1,4 @@
-/* A way from one layout to another: the steps, and what they ask of two ranks. Candidates of the
+/* A way from one layout to another: the steps, and what they ask of a few ranks. Candidates of the
  * planner that differ in their engines only share it. */
 #ifndef DTENSOR_SPEC_WAY_H_
 #define DTENSOR_SPEC_WAY_H_
@@ -14,8 +14,9 @@ typedef struct dti_way_ends {
   int64_t ranks_per_node;
 } dti_way_ends;
 
-/* The first place of the mesh and the last one: the most and the least that uneven shards give. */
-enum { DTI_WAY_PLACES = 2 };
+/* The first place of the mesh and the last one: the most and the least that uneven shards give. And
+ * the second, which is off the diagonal, where transposes of blocks move something. */
+enum { DTI_WAY_PLACES = 3 };
 
 typedef struct dti_way {
   int steps;
@@ -34,7 +35,7 @@ int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, int merge
 /* Fill in the volumes. Errors: DTENSOR_ENOMEM */
 dtensor_status dti_way_measure(const dti_way_ends *ends, dti_way *way);
 
-/* The place that stands for `which` of the two in a mesh. */
+/* The place that stands for `which` of these in a mesh. */
 int64_t dti_way_place(int which, int64_t ranks);
 
 int dti_way_is_all_gathers(const dti_way *way);
