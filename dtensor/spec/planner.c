@@ -144,13 +144,41 @@ static dtensor_status add_direct_way(planner *p, dti_way *direct) {
   return DTENSOR_OK;
 }
 
-/* Whether a chain saves enough messages for what it moves more than once. The two places that are
- * looked at do not tell what ranks between them receive, so only gathers are known to move nothing
- * twice. */
+/* Between two ranks a sum that both want is no more to receive in one step than in two. */
+static int is_sum_of_two(const dti_layout *from, const dti_layout *to) {
+  int sums = 0;
+  for (int m = 0; m < from->mesh_ndim; m++) {
+    if (dtensor_placement_equal(from->p[m], to->p[m])) continue;
+    if (from->p[m].kind != DTENSOR_PARTIAL || to->p[m].kind != DTENSOR_REPLICATE) return 0;
+    if (from->mesh[m] > 2) return 0;
+    sums += from->mesh[m] == 2;
+  }
+  return sums == 1;
+}
+
+static dtensor_status add_single_step(planner *p, dti_way *single) {
+  dti_way_of_route(&p->ends, &(dti_route){.steps = 1, .step = {{.to = *p->q->to}}}, single);
+  DTI_TRY(dti_way_measure(&p->ends, single));
+  add_uniform(p, single, DTI_ENGINE_DIRECT);
+  return DTENSOR_OK;
+}
+
+/* Whether a chain receives as much as the direct way on every rank: it begins alike, and then it
+ * gathers. */
+static int moves_no_more(const dti_way *chain, const dti_way *direct) {
+  int i = 0;
+  while (i < direct->steps && dti_layout_equal(&chain->step[i].to, &direct->step[i].to)) i++;
+  for (; i < chain->steps; i++)
+    if (!chain->step[i].is_all_gather) return 0;
+  return 1;
+}
+
+/* Other chains move some elements more than once, and must save enough messages. */
 static int is_worth_it(const dti_way *chain, const dti_way *direct) {
-  for (int k = 0; k < DTI_WAY_PLACES && !dti_way_is_all_gathers(chain); k++) {
-    const dti_traffic many = dti_way_received(direct, k), few = dti_way_received(chain, k);
-    if (few.messages + DTI_WORTH_A_DETOUR > many.messages) return 0;
+  if (moves_no_more(chain, direct)) return 1;
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const int64_t many = dti_way_received(direct, k).messages;
+    if (dti_way_received(chain, k).messages + DTI_WORTH_A_DETOUR > many) return 0;
   }
   return 1;
 }
@@ -229,6 +257,7 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   if (has_chain && peers > DTI_MANY_PEERS && peers / 16 > dti_way_peers_at_most(chain))
     return add_chain(p, NULL, chain);
   DTI_TRY(add_direct_way(p, direct));
+  if (direct->steps == 2 && is_sum_of_two(q->from, q->to)) DTI_TRY(add_single_step(p, merged));
   if (has_chain) DTI_TRY(add_chain(p, direct, chain));
   if (has_merged) {
     (void)dti_way_of_chain(&p->ends, &route, 1, merged);

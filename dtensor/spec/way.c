@@ -86,12 +86,6 @@ int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, int merge
   return 1;
 }
 
-int dti_way_is_all_gathers(const dti_way *way) {
-  for (int i = 0; i < way->steps; i++)
-    if (!way->step[i].is_all_gather) return 0;
-  return 1;
-}
-
 int64_t dti_way_peers_at_most(const dti_way *way) {
   int64_t peers = 0;
   for (int i = 0; i < way->steps; i++) peers += way->group[i] - 1;

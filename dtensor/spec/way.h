@@ -38,7 +38,6 @@ dtensor_status dti_way_measure(const dti_way_ends *ends, dti_way *way);
 /* The place that stands for `which` of these in a mesh. */
 int64_t dti_way_place(int which, int64_t ranks);
 
-int dti_way_is_all_gathers(const dti_way *way);
 int64_t dti_way_peers_at_most(const dti_way *way);
 
 /* Once it is measured: what a rank receives in all steps, and whether anything leaves its node. */
