@@ -6,6 +6,7 @@
  * plans of five common transitions promise on the machine of the file (default: that of the
  * library), and what planning itself costs one rank: it must not grow faster than the peers that
  * the rank talks to. */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
