@@ -23,8 +23,8 @@ enum {
   WINDOW = 32,         /* messages in flight at once, for the overhead */
   GEMM = 256,          /* rows and columns */
 };
-static const size_t memory_bytes = 8
-                                   << 20; /* of an array: more than a core's share of the caches */
+/* Of an array: more than most caches hold. */
+static const size_t memory_bytes = (size_t)16 << 20;
 
 typedef struct bench {
   dti_comm *root;
