@@ -88,7 +88,7 @@ static dtensor_status print_row(const dtensor_machine *machine, int64_t side,
       .machine = machine,
       .topology = {.ranks_per_node = told > 0 ? told : RANKS_PER_NODE, .shared_memory = 1}};
   const double begin = now();
-  if (status == DTENSOR_OK) status = dti_plan_candidates(&question, candidates);
+  if (status == DTENSOR_OK) status = dti_route_candidates(&question, candidates);
   const dti_candidate *best = &candidates->list[0];
   kept k = {0};
   if (status == DTENSOR_OK) status = keep(&from, &best->route, &k);

@@ -79,14 +79,16 @@ static dtensor_status answer(const inquiry *q, dtensor_plan_info *info) {
                               .rounds = 1,
                               .ranks_per_node = topology.ranks_per_node,
                               .shared_memory = topology.shared_memory};
-  if (dti_plan_moves_nothing(&from, &to, NULL)) return DTENSOR_OK;
+  if (dti_transfer_plan_moves_nothing(&from, &to, NULL)) return DTENSOR_OK;
   const int is_near = dti_mesh_is_near(q->x->mesh);
-  const dti_question question = dti_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near);
+  const dti_question question =
+      dti_transfer_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near);
   DTI_TRY(list_options(&question, info));
-  dti_plan *plan;
-  DTI_TRY(dti_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, &plan));
-  const dti_plan_totals mine = dti_plan_count(plan, q->x->mesh, dtensor_dtype_size(q->x->dtype));
-  dti_plan_release(&plan);
+  dti_transfer_plan *plan;
+  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, &plan));
+  const dti_transfer_plan_totals mine =
+      dti_transfer_plan_count(plan, q->x->mesh, dtensor_dtype_size(q->x->dtype));
+  dti_transfer_plan_release(&plan);
   info->messages_received = mine.messages_received;
   info->messages_sent = mine.messages_sent;
   info->bytes_received = mine.bytes_received;

@@ -7,8 +7,8 @@
 #include "dtensor/mesh/machine.h"
 #include "dtensor/spec/volume.h"
 
-void dti_plan_release(dti_plan **plan_) {
-  dti_plan *plan = *plan_;
+void dti_transfer_plan_release(dti_transfer_plan **plan_) {
+  dti_transfer_plan *plan = *plan_;
   *plan_ = NULL;
   if (!plan || !dti_refcount_release(&plan->refs)) return;
   for (int i = 0; i < DTENSOR_MAX_NDIM; i++) dti_exchange_free(&plan->exchange[i]);
@@ -17,8 +17,8 @@ void dti_plan_release(dti_plan **plan_) {
   free(plan);
 }
 
-dti_question dti_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                               dtensor_dtype dtype, int64_t max_bytes, int is_near) {
+dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
+                                        dtensor_dtype dtype, int64_t max_bytes, int is_near) {
   return (dti_question){.from = from->layout,
                         .to = to->layout,
                         .same_mesh = dti_mesh_same(from->mesh, to->mesh),
@@ -41,8 +41,8 @@ static int is_in_place(const dti_box *box, int ndim) {
   return 1;
 }
 
-int dti_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
-                           const dti_box *box) {
+int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
+                                    const dti_box *box) {
   if (!dti_mesh_same(from->mesh, to->mesh)) return 0;
   if (to->mesh->size == 1 || (box && is_everywhere(from->layout))) return 1;
   return is_in_place(box, to->layout->ndim) && dti_layout_is_local(from->layout, to->layout);
@@ -66,9 +66,10 @@ static int64_t *copy_sizes(dti_layout *layout, int64_t *room) {
   return room;
 }
 
-static dtensor_status new_plan(const dti_layout *from, const dti_layout *to, dti_plan **out) {
+static dtensor_status new_plan(const dti_layout *from, const dti_layout *to,
+                               dti_transfer_plan **out) {
   const size_t sizes = (size_t)(sizes_of(from) + sizes_of(to));
-  dti_plan *plan = calloc(1, sizeof *plan);
+  dti_transfer_plan *plan = calloc(1, sizeof *plan);
   int64_t *room = malloc((sizes + 1) * sizeof *room);
   if (!plan || !room) {
     free(plan);
@@ -85,7 +86,7 @@ static dtensor_status new_plan(const dti_layout *from, const dti_layout *to, dti
   return DTENSOR_OK;
 }
 
-static dtensor_status choose(const dti_question *question, dti_plan *plan) {
+static dtensor_status choose(const dti_question *question, dti_transfer_plan *plan) {
   dti_candidates *candidates = malloc(sizeof *candidates);
   DTI_CHECK(candidates, DTENSOR_ENOMEM, "no memory for %zu bytes of plans", sizeof *candidates);
   dtensor_status status = dti_plan_candidates(question, candidates);
@@ -109,7 +110,7 @@ static int64_t source_place_of(int64_t to_place, const void *ctx) {
 }
 
 /* This rank's part in each step. */
-static dtensor_status plan_exchanges(dti_plan *plan, const dti_transfer_end *from,
+static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer_end *from,
                                      const dti_transfer_end *to, const dti_box *box) {
   const two_meshes meshes = {from->mesh, to->mesh};
   const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
@@ -145,34 +146,34 @@ static dtensor_status plan_exchanges(dti_plan *plan, const dti_transfer_end *fro
   return DTENSOR_OK;
 }
 
-dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
-                             const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                             int is_near, dti_plan **out) {
+dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
+                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                      int is_near, dti_transfer_plan **out) {
   *out = NULL;
-  dti_plan *plan;
+  dti_transfer_plan *plan;
   DTI_TRY(new_plan(from->layout, to->layout, &plan));
   dtensor_status status = DTENSOR_OK;
-  plan->is_local = dti_plan_moves_nothing(from, to, box);
+  plan->is_local = dti_transfer_plan_moves_nothing(from, to, box);
   if (plan->is_local) {
     plan->route = (dti_route){.steps = 1, .step = {{.kind = DTI_STEP_EXCHANGE, .to = plan->to}}};
   } else if (box) {
     dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh), is_near,
                    dtensor_dtype_size(dtype), &plan->route);
   } else {
-    dti_question question = dti_plan_question(from, to, dtype, max_bytes, is_near);
+    dti_question question = dti_transfer_plan_question(from, to, dtype, max_bytes, is_near);
     question.from = &plan->from; /* the route's layouts point to the sizes of these */
     question.to = &plan->to;
     status = choose(&question, plan);
   }
   if (status == DTENSOR_OK) status = plan_exchanges(plan, from, to, box);
-  if (status != DTENSOR_OK) dti_plan_release(&plan);
+  if (status != DTENSOR_OK) dti_transfer_plan_release(&plan);
   *out = plan;
   return status;
 }
 
 /* As the gather leg sends: in each round what is there already, as far as some are missing. */
-static void count_gather(const dti_plan *plan, int step, const dtensor_mesh *mesh, size_t element,
-                         dti_plan_totals *totals) {
+static void count_gather(const dti_transfer_plan *plan, int step, const dtensor_mesh *mesh,
+                         size_t element, dti_transfer_plan_totals *totals) {
   const dti_step *s = &plan->route.step[step];
   int64_t shape[DTENSOR_MAX_NDIM];
   dti_layout_local(&s->to, mesh->coord, shape, NULL);
@@ -186,15 +187,17 @@ static void count_gather(const dti_plan *plan, int step, const dtensor_mesh *mes
   totals->bytes_sent += bytes;
 }
 
-static void count_exchange(const dti_exchange *x, size_t element, dti_plan_totals *totals) {
+static void count_exchange(const dti_exchange *x, size_t element,
+                           dti_transfer_plan_totals *totals) {
   totals->messages_received += x->messages_received;
   totals->messages_sent += x->sends;
   totals->bytes_received += x->elements_received * (int64_t)element;
   totals->bytes_sent += x->elements_sent * (int64_t)element;
 }
 
-dti_plan_totals dti_plan_count(const dti_plan *plan, const dtensor_mesh *to, size_t element) {
-  dti_plan_totals totals = {0};
+dti_transfer_plan_totals dti_transfer_plan_count(const dti_transfer_plan *plan,
+                                                 const dtensor_mesh *to, size_t element) {
+  dti_transfer_plan_totals totals = {0};
   for (int i = 0; i < plan->route.steps; i++) {
     if (plan->route.step[i].kind == DTI_STEP_GATHER) {
       if (dti_mesh_is_member(to)) count_gather(plan, i, to, element, &totals);

@@ -7,7 +7,7 @@
 #include "dtensor/spec/exchange.h"
 #include "dtensor/spec/planner.h"
 
-typedef struct dti_plan {
+typedef struct dti_transfer_plan {
   dti_refcount refs;
   dti_engine engine;
   int is_local; /* nobody sends anything to another: one exchange of each rank with itself */
@@ -19,7 +19,7 @@ typedef struct dti_plan {
   dti_layout from, to;                     /* with explicit sizes of their own */
   int64_t *sizes;                          /* those */
   size_t bytes;                            /* of heap */
-} dti_plan;
+} dti_transfer_plan;
 
 /* The plan of a transfer: the remembered one, or a new one that is remembered. Local; every rank
  * comes to the same route and to the same DTENSOR_EBUDGET. Retained for the caller, who may hold it
@@ -30,29 +30,30 @@ typedef struct dti_plan {
  *
  * Errors: DTENSOR_EBUDGET  no way fits: on all ranks
  *         DTENSOR_ENOMEM   on this rank */
-dtensor_status dti_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes, int is_near,
-                            dti_plan **plan);
-void dti_plan_release(dti_plan **plan);
+dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
+                                     const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                     int is_near, dti_transfer_plan **plan);
+void dti_transfer_plan_release(dti_transfer_plan **plan);
 
 /* The question that a transfer of everything puts to the planner. */
-dti_question dti_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                               dtensor_dtype dtype, int64_t max_bytes, int is_near);
+dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
+                                        dtensor_dtype dtype, int64_t max_bytes, int is_near);
 
 /* 1 if no rank has anything to send to another: the same answer on all of them. */
-int dti_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
-                           const dti_box *box);
+int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
+                                    const dti_box *box);
 
 /* A new plan, whether there is a remembered one or not. */
-dtensor_status dti_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
-                             const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                             int is_near, dti_plan **plan);
+dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
+                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                      int is_near, dti_transfer_plan **plan);
 
 /* What this rank sends and receives. */
-typedef struct dti_plan_totals {
+typedef struct dti_transfer_plan_totals {
   int64_t messages_received, messages_sent;
   int64_t bytes_received, bytes_sent;
-} dti_plan_totals;
-dti_plan_totals dti_plan_count(const dti_plan *plan, const dtensor_mesh *to, size_t element);
+} dti_transfer_plan_totals;
+dti_transfer_plan_totals dti_transfer_plan_count(const dti_transfer_plan *plan,
+                                                 const dtensor_mesh *to, size_t element);
 
 #endif

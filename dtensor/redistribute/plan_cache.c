@@ -29,7 +29,7 @@ typedef struct plan_key {
 
 typedef struct entry {
   plan_key key;
-  dti_plan *plan;
+  dti_transfer_plan *plan;
   struct entry *chain;         /* of the same slot */
   struct entry *newer, *older; /* by last use */
 } entry;
@@ -66,7 +66,7 @@ static void forget(cache *c, entry *e) {
   unlink_use(c, e);
   c->plans--;
   c->bytes -= (int64_t)e->plan->bytes;
-  dti_plan_release(&e->plan);
+  dti_transfer_plan_release(&e->plan);
   free(e);
 }
 
@@ -106,7 +106,7 @@ static int is_same(const plan_key *a, const plan_key *b) {
 }
 
 /* Retained; NULL if there is none. Counts a hit or a miss. */
-static dti_plan *find(const plan_key *key) {
+static dti_transfer_plan *find(const plan_key *key) {
   cache *c = mine();
   if (!c) return NULL;
   for (entry *e = *slot_of(c, key); e; e = e->chain) {
@@ -122,7 +122,7 @@ static dti_plan *find(const plan_key *key) {
 }
 
 /* The key's layouts are the plan's own. */
-static void put(const plan_key *key, dti_plan *plan) {
+static void put(const plan_key *key, dti_transfer_plan *plan) {
   cache *c = mine();
   if (!c || c->plans_most == 0 || (int64_t)plan->bytes > c->bytes_most) return;
   entry *e = calloc(1, sizeof *e);
@@ -175,14 +175,14 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
   };
 }
 
-dtensor_status dti_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                            const dti_box *box, dtensor_dtype dtype, int64_t max_bytes, int is_near,
-                            dti_plan **plan) {
-  if (box) return dti_plan_make(from, to, box, dtype, max_bytes, is_near, plan);
+dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
+                                     const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
+                                     int is_near, dti_transfer_plan **plan) {
+  if (box) return dti_transfer_plan_make(from, to, box, dtype, max_bytes, is_near, plan);
   plan_key key = key_of(from, to, dtype, max_bytes, is_near);
   *plan = find(&key);
   if (*plan) return DTENSOR_OK;
-  DTI_TRY(dti_plan_make(from, to, NULL, dtype, max_bytes, is_near, plan));
+  DTI_TRY(dti_transfer_plan_make(from, to, NULL, dtype, max_bytes, is_near, plan));
   key.from = &(*plan)->from;
   key.to = &(*plan)->to;
   put(&key, *plan);

@@ -21,8 +21,8 @@ static int64_t max_bytes(const dti_steps_request *request) {
 dtensor_status dti_steps_begin(dti_steps_request *request) {
   request->is_local = 1;
   for (int i = 0; i < request->n; i++)
-    request->is_local &= dti_plan_moves_nothing(&request->items[i].from, &request->items[i].to,
-                                                request->items[i].box);
+    request->is_local &= dti_transfer_plan_moves_nothing(
+        &request->items[i].from, &request->items[i].to, request->items[i].box);
   request->node = NULL;
   request->is_near = 0;
   request->meetings = 0;
@@ -77,7 +77,7 @@ static void take_gather(dti_leg *leg, const dti_step *step) {
 static dtensor_status lay_item(const dti_steps_request *request, int i, dti_steps *steps,
                                dtensor_status mine) {
   const dti_transfer_item *item = &request->items[i];
-  const dti_plan *plan = steps->plan[i];
+  const dti_transfer_plan *plan = steps->plan[i];
   dti_leg_side here = side_of(&item->from);
   for (int l = 0; l < plan->route.steps; l++) {
     const dti_step *step = &plan->route.step[l];
@@ -135,8 +135,8 @@ static dtensor_status make_room(const dti_steps_request *request, dti_steps *ste
   int legs = 1;
   for (int i = 0; i < request->n; i++) {
     const dti_transfer_item *item = &request->items[i];
-    DTI_TRY(dti_plan_get(&item->from, &item->to, item->box, item->dtype, max_bytes(request),
-                         request->is_near, &steps->plan[i]));
+    DTI_TRY(dti_transfer_plan_get(&item->from, &item->to, item->box, item->dtype,
+                                  max_bytes(request), request->is_near, &steps->plan[i]));
     if (steps->plan[i]->route.steps > legs) legs = steps->plan[i]->route.steps;
   }
   const size_t parts = (size_t)legs * n;
@@ -183,7 +183,7 @@ dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_statu
 void dti_steps_free(dti_steps *steps) {
   for (int l = 0; l < steps->legs; l++) dti_leg_free(&steps->leg[l]);
   for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
-  for (int i = 0; steps->plan && i < steps->n; i++) dti_plan_release(&steps->plan[i]);
+  for (int i = 0; steps->plan && i < steps->n; i++) dti_transfer_plan_release(&steps->plan[i]);
   free(steps->plan);
   free(steps->leg);
   free(steps->part);

@@ -24,7 +24,7 @@ typedef struct dti_steps_request {
 
 typedef struct dti_steps {
   int legs, n;
-  dti_plan **plan; /* of each item */
+  dti_transfer_plan **plan; /* of each item */
   dti_leg *leg;
   dti_leg_part *part; /* of all legs */
   void **between;     /* legs x n: the array that a leg writes for an item and the next one reads */

@@ -266,7 +266,7 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   return DTENSOR_OK;
 }
 
-dtensor_status dti_plan_candidates(const dti_question *question, dti_candidates *candidates) {
+dtensor_status dti_route_candidates(const dti_question *question, dti_candidates *candidates) {
   candidates->n = 0;
   planner p = {
       .q = question,
@@ -286,7 +286,7 @@ dtensor_status dti_plan_candidates(const dti_question *question, dti_candidates 
   return status;
 }
 
-dtensor_status dti_plan_check_budget(const dti_candidates *candidates, int64_t max_bytes) {
+dtensor_status dti_route_check_budget(const dti_candidates *candidates, int64_t max_bytes) {
   const dti_candidate *best = &candidates->list[0];
   DTI_CHECK(
       best->fits, DTENSOR_EBUDGET,

@@ -47,9 +47,9 @@ typedef struct dti_candidates {
  * direct ones before others that are as fast.
  *
  * Errors: DTENSOR_ENOMEM */
-dtensor_status dti_plan_candidates(const dti_question *question, dti_candidates *candidates);
+dtensor_status dti_route_candidates(const dti_question *question, dti_candidates *candidates);
 
 /* DTENSOR_EBUDGET if the best one does not fit. */
-dtensor_status dti_plan_check_budget(const dti_candidates *candidates, int64_t max_bytes);
+dtensor_status dti_route_check_budget(const dti_candidates *candidates, int64_t max_bytes);
 
 #endif

@@ -20,7 +20,7 @@ static const dti_candidate *best(const setting *s, const char *from_text, const 
                                  .max_bytes = s->max_bytes,
                                  .machine = &s->machine,
                                  .topology = {s->ranks_per_node, s->shared_memory}};
-  EXPECT_OK(dti_plan_candidates(&question, &candidates));
+  EXPECT_OK(dti_route_candidates(&question, &candidates));
   return &candidates.list[0];
 }
 
@@ -85,11 +85,11 @@ DTEST(Cost, ACapCutsMessagesIntoRounds) {
   EXPECT_EQ(capped->cost.bytes_received, free_of_caps.cost.bytes_received);
   EXPECT_GT(capped->cost.messages, free_of_caps.cost.messages);
   EXPECT_GT(capped->cost.seconds, free_of_caps.cost.seconds);
-  EXPECT_OK(dti_plan_check_budget(&candidates, s.max_bytes));
+  EXPECT_OK(dti_route_check_budget(&candidates, s.max_bytes));
 
   s.max_bytes = 64; /* less than a piece to anybody */
   EXPECT_FALSE(best(&s, "S0,S0", "S1,S1")->fits);
-  EXPECT_STATUS(DTENSOR_EBUDGET, dti_plan_check_budget(&candidates, s.max_bytes));
+  EXPECT_STATUS(DTENSOR_EBUDGET, dti_route_check_budget(&candidates, s.max_bytes));
   EXPECT_CONTAINS(dtensor_last_error(), "allows 64 bytes");
 }
 

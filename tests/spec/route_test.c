@@ -63,7 +63,7 @@ static void each_pair(void (*check)(const dti_layout *from, const dti_layout *to
                                          .element = 8,
                                          .machine = &machines[variant % 2],
                                          .topology = {variant < 2 ? 1 : 2, variant >= 2}};
-          EXPECT_OK(dti_plan_candidates(&question, &candidates));
+          EXPECT_OK(dti_route_candidates(&question, &candidates));
           check(&from, &to);
         }
 }
@@ -151,7 +151,7 @@ DTEST(Route, BlockTransposeMovesWhatADirectExchangeMoves) {
                                      .element = 8,
                                      .machine = &machines[i],
                                      .topology = {1, 0}};
-      EXPECT_OK(dti_plan_candidates(&question, &candidates));
+      EXPECT_OK(dti_route_candidates(&question, &candidates));
       const dti_route *route = &candidates.list[0].route;
       EXPECT_EQ(candidates.list[0].engine, DTI_ENGINE_DIRECT);
       EXPECT_EQ(route->steps, 1);
@@ -177,7 +177,7 @@ DTEST(Route, CrowdsAreAvoided) {
                                  .element = 8,
                                  .machine = &machine,
                                  .topology = {64, 1}};
-  EXPECT_OK(dti_plan_candidates(&question, &candidates));
+  EXPECT_OK(dti_route_candidates(&question, &candidates));
   EXPECT_EQ(candidates.list[0].route.steps, 2);
   for (int i = 0; i < candidates.n; i++) EXPECT_LE(candidates.list[i].cost.messages, 2 * 1023);
 }
