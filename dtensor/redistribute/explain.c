@@ -55,7 +55,7 @@ static dtensor_plan_option option_of(const dti_candidate *c, int chosen) {
 static dtensor_status list_options(const dti_question *question, dtensor_plan_info *info) {
   dti_candidates *candidates = malloc(sizeof *candidates);
   DTI_CHECK(candidates, DTENSOR_ENOMEM, "no memory for %zu bytes of plans", sizeof *candidates);
-  const dtensor_status status = dti_plan_candidates(question, candidates);
+  const dtensor_status status = dti_route_candidates(question, candidates);
   if (status == DTENSOR_OK) {
     info->options = candidates->n;
     for (int i = 0; i < candidates->n; i++)

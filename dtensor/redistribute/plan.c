@@ -89,8 +89,8 @@ static dtensor_status new_plan(const dti_layout *from, const dti_layout *to,
 static dtensor_status choose(const dti_question *question, dti_transfer_plan *plan) {
   dti_candidates *candidates = malloc(sizeof *candidates);
   DTI_CHECK(candidates, DTENSOR_ENOMEM, "no memory for %zu bytes of plans", sizeof *candidates);
-  dtensor_status status = dti_plan_candidates(question, candidates);
-  if (status == DTENSOR_OK) status = dti_plan_check_budget(candidates, question->max_bytes);
+  dtensor_status status = dti_route_candidates(question, candidates);
+  if (status == DTENSOR_OK) status = dti_route_check_budget(candidates, question->max_bytes);
   if (status == DTENSOR_OK) {
     plan->engine = candidates->list[0].engine;
     plan->route = candidates->list[0].route;
