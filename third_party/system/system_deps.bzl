@@ -4,6 +4,11 @@
   @openblas    //:openblas its OpenMP build, whatever the system's default BLAS is
   @googletest  //:gtest    built from the distribution's sources
 
+For the benchmarks alone, which do without those that are missing:
+
+  @scalapack   //:scalapack  defines BENCH_HAVE_SCALAPACK where there is one for this MPI
+  @fftw_mpi    //:fftw_mpi   defines BENCH_HAVE_FFTW_MPI likewise (GPL: never for the library)
+
 Environment variables that choose another one (Bazel looks again when they change):
   MPICC            MPI C compiler wrapper, name or absolute path (default: mpicc)
   MPI_HOME         prefix that holds bin/mpicc and bin/mpiexec (used if MPICC is unset)
@@ -68,11 +73,18 @@ cc_library(
         extra = extra,
     ))
 
-def _mpi_impl(rctx):
+_MPI_ENVIRON = ["MPICC", "MPI_HOME", "MPIEXEC", "PATH"]
+
+def _mpicc(rctx):
+    """The wrapper that is asked for, and its path, None if there is none."""
     env = rctx.os.environ
     home = env.get("MPI_HOME", "")
     want = env.get("MPICC", "") or (home + "/bin/mpicc" if home else "mpicc")
-    mpicc = _find(rctx, want)
+    return want, _find(rctx, want)
+
+def _mpi_impl(rctx):
+    env = rctx.os.environ
+    want, mpicc = _mpicc(rctx)
     if not mpicc:
         fail("MPI compiler wrapper '%s' not found; install one (e.g. libopenmpi-dev) or set MPICC or MPI_HOME" % want)
 
@@ -103,7 +115,7 @@ def _mpi_impl(rctx):
 
 _mpi_repo = repository_rule(
     implementation = _mpi_impl,
-    environ = ["MPICC", "MPI_HOME", "MPIEXEC", "PATH"],
+    environ = _MPI_ENVIRON,
     configure = True,
     local = True,
 )
@@ -136,6 +148,37 @@ _openblas_repo = repository_rule(
     local = True,
 )
 
+# Links a program; both MPIs in one process would be one too many.
+_PROBE = """\
+"$1" probe.c $2 -o probe || exit 1
+libraries=$(ldd probe)
+case $libraries in *libmpich*libmpi.so* | *libmpi.so*libmpich*) exit 1 ;; esac
+"""
+
+def _optional_mpi_library_impl(rctx):
+    """The first candidate that links with this MPI, or an empty library."""
+    _, mpicc = _mpicc(rctx)
+    rctx.file("probe.c", rctx.attr.probe)
+    rctx.file("probe.sh", _PROBE)
+    for link in rctx.attr.candidates if mpicc else []:
+        if rctx.execute(["sh", "probe.sh", mpicc, link]).return_code == 0:
+            _library(rctx, rctx.attr.library, "-D" + rctx.attr.define, link)
+            return
+    _library(rctx, rctx.attr.library)
+
+_optional_mpi_library_repo = repository_rule(
+    implementation = _optional_mpi_library_impl,
+    attrs = {
+        "candidates": attr.string_list(doc = "linker flags, each to be tried in turn"),
+        "define": attr.string(),
+        "library": attr.string(doc = "the target's name"),
+        "probe": attr.string(doc = "a C program that needs the library"),
+    },
+    environ = _MPI_ENVIRON,
+    configure = True,
+    local = True,
+)
+
 def _googletest_impl(rctx):
     for d in [rctx.os.environ.get("GTEST_SRC_DIR", ""), "/usr/src/googletest/googletest", "/usr/src/gtest"]:
         if d and rctx.path(d + "/src/gtest-all.cc").exists:
@@ -156,3 +199,17 @@ def system_deps():
     _mpi_repo(name = "mpi")
     _openblas_repo(name = "openblas")
     _googletest_repo(name = "googletest")
+    _optional_mpi_library_repo(
+        name = "scalapack",
+        library = "scalapack",
+        candidates = ["-lscalapack-openmpi", "-lscalapack-mpich", "-lscalapack"],
+        define = "BENCH_HAVE_SCALAPACK",
+        probe = "void pdgemm_(void); int main(void) { pdgemm_(); }",
+    )
+    _optional_mpi_library_repo(
+        name = "fftw_mpi",
+        library = "fftw_mpi",
+        candidates = ["-lfftw3_mpi -lfftw3"],
+        define = "BENCH_HAVE_FFTW_MPI",
+        probe = "#include <fftw3-mpi.h>\nint main(void) { fftw_mpi_init(); }",
+    )

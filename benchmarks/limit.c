@@ -1,0 +1,131 @@
+/* The limit of one copy, written without the library: each rank reads its peers' parts out of
+ * shared memory straight into their places in its own result, once, and all meet at one barrier. */
+#include "benchmarks/bare.h"
+#include "benchmarks/move.h"
+
+/* Lines [from, to) of the loop, for one thread of the rank. */
+typedef struct range {
+  int64_t from, to;
+} range;
+
+static void copy(double *to, const double *from, int64_t count, int past_cache) {
+  bare_combine(&to, 1, &from, 1, (size_t)count, past_cache);
+}
+
+static void rows_to_columns(const move *m, double *const in[], range lines, int past_cache) {
+  const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
+  for (int64_t k = 0; k < p; k++) {
+    const int64_t q = (r + k) % p;
+    for (int64_t i = lines.from; i < lines.to; i++)
+      copy(m->result + (q * h + i) * w, in[q] + i * m->columns + r * w, w, past_cache);
+  }
+}
+
+static void columns_to_rows(const move *m, double *const in[], range lines, int past_cache) {
+  const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
+  for (int64_t i = lines.from; i < lines.to; i++)
+    for (int64_t q = 0; q < p; q++)
+      copy(m->result + i * m->columns + q * w, in[q] + (r * h + i) * w, w, past_cache);
+}
+
+static void gather(const move *m, double *const in[], range lines, int past_cache) {
+  const int64_t p = m->b->ranks, h = m->rows / p, r = m->b->rank;
+  for (int64_t k = 0; k < p; k++) {
+    const int64_t q = (r + k) % p;
+    copy(m->result + (q * h + lines.from) * m->columns, in[q] + lines.from * m->columns,
+         (lines.to - lines.from) * m->columns, past_cache);
+  }
+}
+
+enum { MOST_RANKS = 64 };
+
+/* This rank's rows of all summands into `outputs` places. */
+static void reduce(const move *m, double *const in[], double *const out[], int outputs, range lines,
+                   int past_cache) {
+  const int64_t from = lines.from * m->columns, mine = m->rows / m->b->ranks * m->columns;
+  const double *inputs[MOST_RANKS];
+  double *places[MOST_RANKS];
+  for (int q = 0; q < m->b->ranks; q++) inputs[q] = in[q] + m->b->rank * mine + from;
+  for (int j = 0; j < outputs; j++) places[j] = out[j] + from;
+  bare_combine(places, outputs, inputs, m->b->ranks, (size_t)((lines.to - lines.from) * m->columns),
+               past_cache);
+}
+
+static void all_reduce(const move *m, double *const in[], range lines, int past_cache) {
+  const int64_t mine = m->rows / m->b->ranks * m->columns;
+  double *out[MOST_RANKS];
+  for (int q = 0; q < m->b->ranks; q++)
+    out[q] = (double *)m->space->target.of[q] + m->b->rank * mine;
+  reduce(m, in, out, m->b->ranks, lines, past_cache);
+}
+
+static void slice(const move *m, double *const in[], range lines, int past_cache) {
+  const int64_t from = lines.from * m->columns, r = m->b->rank;
+  copy(m->result + from, in[r] + m->rows / m->b->ranks * m->columns * r + from,
+       (lines.to - lines.from) * m->columns, past_cache);
+}
+
+static void transpose(const move *m, double *const in[], range lines, int64_t tile,
+                      int past_cache) {
+  const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
+  for (int64_t i = lines.from; i < lines.to; i += tile)
+    for (int64_t q = 0; q < p; q++)
+      bare_transpose(m->result + i * m->rows + q * h, m->rows, in[q] + r * w + i, m->columns,
+                     i + tile < lines.to ? tile : lines.to - i, h, tile, past_cache);
+}
+
+static void part(move *m, range lines, int64_t tile, int past_cache) {
+  double *in[MOST_RANKS];
+  for (int q = 0; q < m->b->ranks; q++) in[q] = m->space->source.of[q];
+  switch (m->kind) {
+    case ROWS_TO_COLUMNS:
+      rows_to_columns(m, in, lines, past_cache);
+      break;
+    case COLUMNS_TO_ROWS:
+      columns_to_rows(m, in, lines, past_cache);
+      break;
+    case TRANSPOSE:
+      transpose(m, in, lines, tile, past_cache);
+      break;
+    case GATHER:
+      gather(m, in, lines, past_cache);
+      break;
+    case REDUCE_SCATTER:
+      reduce(m, in, &m->result, 1, lines, past_cache);
+      break;
+    case ALL_REDUCE:
+      all_reduce(m, in, lines, past_cache);
+      break;
+    default:
+      slice(m, in, lines, past_cache);
+  }
+  if (past_cache) bare_fence();
+}
+
+static void run(move *m, int64_t tile, int past_cache) {
+  const int64_t lines = (m->kind == TRANSPOSE ? m->columns : m->rows) / m->b->ranks;
+  const int64_t threads = m->b->threads;
+  m->result = m->kind == ALL_REDUCE ? m->space->target.of[m->b->rank] : m->space->out;
+  if (threads == 1) {
+    part(m, (range){0, lines}, tile, past_cache);
+  } else {
+#pragma omp parallel for num_threads(threads)
+    for (int64_t t = 0; t < threads; t++)
+      part(m, (range){lines * t / threads, lines * (t + 1) / threads}, tile, past_cache);
+  }
+  if (m->kind != SLICE) shared_barrier(m->b); /* a slice needs nobody */
+}
+
+static void through_cache(void *m) { run(m, 64, 0); }
+static void past_cache(void *m) { run(m, 64, 1); }
+static void small_tiles(void *m) { run(m, 16, 0); }
+static void small_tiles_past_cache(void *m) { run(m, 16, 1); }
+
+void limit_ways(move *m, bench_way ways[], int *count) {
+  if (m->b->ranks > MOST_RANKS) return;
+  move_add_way(m, ways, count, "limit", "cached", through_cache);
+  move_add_way(m, ways, count, "limit", "streamed", past_cache);
+  if (m->kind != TRANSPOSE) return;
+  move_add_way(m, ways, count, "limit", "cached, tiles of 16", small_tiles);
+  move_add_way(m, ways, count, "limit", "streamed, tiles of 16", small_tiles_past_cache);
+}
