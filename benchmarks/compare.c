@@ -10,12 +10,9 @@ void bench_table(bench *b, const char *title, const char *const peers[]) {
   b->columns = peers;
   if (b->rank != 0) return;
   printf("\n%s: %d ranks x %d thread%s\n", title, b->ranks, b->threads, b->threads > 1 ? "s" : "");
-  printf("%-13s %-13s %14s %8s", "shape", "layouts", "dtensor (us)", "");
-  for (int i = 0; peers[i]; i++) {
-    char text[64];
-    snprintf(text, sizeof text, "%s (us; dtensor / it)", peers[i]);
-    printf("  %-34s", text);
-  }
+  printf("microseconds; beside a peer's: dtensor's time over it; last: how the peers did it\n");
+  printf("%-13s %-13s %10s %8s", "shape", "layouts", "dtensor", "rate");
+  for (int i = 0; peers[i]; i++) printf(" %17s", peers[i]);
   printf("\n");
 }
 
@@ -31,37 +28,38 @@ static const bench_way *fastest(const bench_way ways[], int count, const char *p
 
 /* What is known of one way while the rounds go on. */
 typedef struct series {
-  double times[MOST_TIMES], least;
-  int count, calls,
-      warm; /* calls: per time taken; warm: whether one goes before that is not timed */
+  double times[MOST_TIMES], least, spent;
+  int count;
+  int calls; /* per time that is taken; 0: the result was wrong */
+  int warm;  /* whether one goes before that is not timed */
 } series;
 
-/* Run and look at the result; then choose how to time. Returns whether the result is right. */
-static int check(bench *b, const bench_row *row, bench_way *w, series *s) {
+/* Run and look at the result; if it is right, choose how to time. */
+static void check(bench *b, const bench_row *row, bench_way *w, series *s, double budget) {
   if (w->prepare) w->prepare(w->ctx);
-  MPI_Barrier(b->comm); /* nobody reads what is still being prepared */
-  w->run(w->ctx);
+  /* It begins with a barrier: nobody reads what is still being prepared. */
+  s->least = bench_once(b, w->run, w->ctx, 1);
   int right = w->right(w->ctx);
   MPI_Allreduce(MPI_IN_PLACE, &right, 1, MPI_INT, MPI_MIN, b->comm);
   if (!right) {
     if (b->rank == 0)
       fprintf(stderr, "WRONG RESULT: %s (%s), %s %s %s\n", w->peer, w->method, row->op, row->shape,
               row->layouts);
-    const int ours = strcmp(w->peer, "dtensor") == 0 || strcmp(w->peer, "limit") == 0;
-    b->failed += ours;
-    return 0;
+    b->failed += strcmp(w->peer, "dtensor") == 0 || strcmp(w->peer, "limit") == 0;
+    return;
   }
-  s->least = bench_once(b, w->run, w->ctx, 1);
+  if (s->least < 0.1 * budget) s->least = bench_once(b, w->run, w->ctx, 1); /* warm */
   const double calls = 100e-6 / s->least;
   s->calls = b->smoke || calls < 1 ? 1 : calls > 500 ? 500 : (int)calls;
   /* What fits into a cache is found there when the same was done just before. */
   s->warm = s->calls == 1 && s->least < 5e-3;
-  return 1;
 }
 
-/* Whether another way of the same peer is so much faster that this one need not be timed further.
- */
-static int beaten(const bench_way ways[], const series all[], int count, int which) {
+/* Whether this way has had its share of the time, or another of the same peer is so much faster
+ * that it need not be timed further. */
+static int finished(const bench_way ways[], const series all[], int count, int which,
+                    double budget) {
+  if (all[which].count > 0 && all[which].spent > 0.5 * budget) return 1;
   if (all[which].count < 2) return 0;
   for (int i = 0; i < count; i++)
     if (i != which && all[i].count >= 2 && strcmp(ways[i].peer, ways[which].peer) == 0 &&
@@ -77,10 +75,11 @@ static void time_in_turn(const bench *b, bench_way ways[], series all[], int cou
   for (int round = 0; round < most && (round < least || spent < budget); round++) {
     for (int i = 0; i < count; i++) {
       series *s = &all[i];
-      if (s->calls == 0 || beaten(ways, all, count, i)) continue;
-      if (s->warm) spent += bench_once(b, ways[i].run, ways[i].ctx, 1);
+      if (s->calls == 0 || finished(ways, all, count, i, budget)) continue;
+      if (s->warm) bench_once(b, ways[i].run, ways[i].ctx, 1);
       const double seconds = bench_once(b, ways[i].run, ways[i].ctx, s->calls);
-      spent += seconds;
+      s->spent += seconds * (1 + s->warm);
+      spent += seconds * (1 + s->warm);
       s->times[s->count++] = seconds / s->calls;
       if (s->count == 1 || seconds / s->calls < s->least) s->least = seconds / s->calls;
     }
@@ -89,14 +88,26 @@ static void time_in_turn(const bench *b, bench_way ways[], series all[], int cou
     if (all[i].count > 0) ways[i].seconds = bench_median(all[i].times, all[i].count);
 }
 
-static void print_cell(const bench_way *ours, const bench_way *peer) {
-  if (!peer) {
-    printf("  %9s %-24s", "-", "");
-    return;
+static void print_row(const bench *b, const bench_row *row, const bench_way ways[], int count,
+                      int missed) {
+  printf("%-13s %-13s %10.1f %8.2f", row->shape, row->layouts, 1e6 * row->seconds, row->rate);
+  for (int i = 0; b->columns[i]; i++) {
+    const bench_way *peer = fastest(ways, count, b->columns[i]);
+    if (peer)
+      printf(" %10.1f %6.2f", 1e6 * peer->seconds, row->seconds / peer->seconds);
+    else
+      printf(" %10s %6s", "-", "");
   }
-  char text[64];
-  snprintf(text, sizeof text, "(%.2f, %s)", ours->seconds / peer->seconds, peer->method);
-  printf("  %9.1f %-24s", 1e6 * peer->seconds, text);
+  printf("  %s", row->goal <= 0 ? "" : missed ? "MISSED " : "ok     ");
+  const char *between = "";
+  for (int i = 0; b->columns[i]; i++) {
+    const bench_way *peer = fastest(ways, count, b->columns[i]);
+    if (!peer || !peer->method[0]) continue;
+    printf("%s%s", between, peer->method);
+    between = "; ";
+  }
+  printf("\n");
+  fflush(stdout);
 }
 
 void bench_compare(bench *b, bench_row *row, double amount, bench_way ways[], int count,
@@ -105,7 +116,7 @@ void bench_compare(bench *b, bench_row *row, double amount, bench_way ways[], in
   if (!all || count > MOST_WAYS) MPI_Abort(b->comm, 1);
   for (int i = 0; i < count; i++) {
     ways[i].seconds = 0;
-    check(b, row, &ways[i], &all[i]);
+    check(b, row, &ways[i], &all[i], budget);
   }
   time_in_turn(b, ways, all, count, budget);
   free(all);
@@ -121,10 +132,7 @@ void bench_compare(bench *b, bench_row *row, double amount, bench_way ways[], in
   const int missed = !b->smoke && row->goal > 0 && row->value > row->goal;
   b->missed += missed;
   if (b->rank != 0) return;
-  printf("%-13s %-13s %14.2f %8.2f", row->shape, row->layouts, 1e6 * row->seconds, row->rate);
-  for (int i = 0; b->columns[i]; i++) print_cell(ours, fastest(ways, count, b->columns[i]));
-  printf("%s\n", row->goal <= 0 ? "" : missed ? "MISSED" : "ok");
-  fflush(stdout);
+  print_row(b, row, ways, count, missed);
   for (int i = 1; i < count; i++)
     if (ways[i].seconds > 0)
       bench_csv_row(b, row, limit ? limit->seconds : 0, ways[i].peer, ways[i].method,

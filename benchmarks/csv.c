@@ -84,7 +84,7 @@ void bench_csv_row(const bench *b, const bench_row *r, double limit_seconds, con
   number(b->csv, r->rate);
   fprintf(b->csv, "%s,", r->unit ? r->unit : "");
   number(b->csv, limit_seconds);
-  fprintf(b->csv, "%s,\"%s\",", peer ? peer : "", method);
+  fprintf(b->csv, "\"%s\",\"%s\",", peer ? peer : "", method);
   number(b->csv, peer_seconds);
   fprintf(b->csv, "\"%s\",", r->what ? r->what : "");
   number(b->csv, r->value);

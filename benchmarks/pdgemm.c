@@ -128,7 +128,7 @@ static int64_t local_count(int n, int block, int me, int count) {
 
 static void blocked_begin(blocked *s, product *p, int block, int rows, int columns) {
   *s = (blocked){.p = p, .block = block, .grid = {rows, columns}};
-  snprintf(s->method, sizeof s->method, "%d x %d, blocks of %d", rows, columns, block);
+  snprintf(s->method, sizeof s->method, "pdgemm %dx%d, blocks of %d", rows, columns, block);
   s->context = scalapack_context();
   Cblacs_gridinit(&s->context, "Row", rows, columns);
   int grid[2], info = 0;
@@ -184,7 +184,7 @@ static void scalapack_ways(product *p, blocked all[MOST_WAYS], bench_way ways[],
       if (n == MOST_WAYS - 2 || block * ranks > p->n) break;
       blocked *s = &all[n++];
       blocked_begin(s, p, block, rows, ranks / rows);
-      ways[(*count)++] = (bench_way){.peer = "ScaLAPACK pdgemm",
+      ways[(*count)++] = (bench_way){.peer = "ScaLAPACK",
                                      .method = s->method,
                                      .prepare = blocked_prepare,
                                      .run = by_scalapack,
@@ -238,7 +238,7 @@ static void one_product(bench *b, product *p, const char *from, const char *from
 }
 
 void bench_pdgemm(bench *b) {
-  static const char *const peers[] = {"one process", "ScaLAPACK pdgemm", NULL};
+  static const char *const peers[] = {"one process", "ScaLAPACK", NULL};
   bench_table(b, "matrix products, time and GFLOP/s", peers);
   const int most = b->smoke ? 48 : 4096;
   const size_t bytes = (size_t)most * (size_t)most * sizeof(double);

@@ -52,7 +52,7 @@ void fftw_ways(move *m, bench_way ways[], int *count) {
                                             m->b->comm, flags[i]);
   if (plans[0]) move_add_way(m, ways, count, "FFTW", "full", full);
   if (!plans[1]) return;
-  move_add_way(m, ways, count, "FFTW, transposed out", "", transposed_out);
+  move_add_way(m, ways, count, "FFTW transposed", "transposed out", transposed_out);
   ways[*count - 1].right = transposed_is_right;
 }
 #else

@@ -72,8 +72,7 @@ static void one_move(bench *b, const workspace *space, move_kind kind, int64_t r
 }
 
 static void matrices(bench *b, const workspace *space) {
-  static const char *const peers[] = {"limit", "MPI", "ScaLAPACK", "FFTW", "FFTW, transposed out",
-                                      NULL};
+  static const char *const peers[] = {"limit", "MPI", "ScaLAPACK", "FFTW", "FFTW transposed", NULL};
   bench_table(b, "redistribution, time and GB/s written", peers);
   const group g = {.op = "redistribute", .goal = 1.15, .budget = 2, .libraries = 1};
   for (int64_t n = b->smoke ? 48 : 256; n <= (b->smoke ? 48 : 4096); n *= 4)

@@ -2,6 +2,7 @@
 # mpi_launch.sh MPI_ENV RANKS THREADS BINARY [ARG...]
 # Runs BINARY under mpiexec; fails if any rank fails; leaves no process and no shared memory behind,
 # also when it is stopped at the test's time limit.
+# With MPI_SINGLE_COPY=yes Open MPI may read another process's memory (CMA) where the system lets it.
 set -u
 mpi_env=$1 ranks=$2 threads=$3 binary=$4
 shift 4
@@ -27,8 +28,10 @@ openmpi)
   export OMPI_MCA_orte_tmpdir_base=$scratch PRTE_MCA_prte_tmpdir_base=$scratch
   export OMPI_MCA_btl_vader_backing_directory=$scratch OMPI_MCA_btl_sm_backing_directory=$scratch
   # CMA needs the right to trace, which containers often lack.
-  export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_smsc=^cma
-  export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+  if [[ ${MPI_SINGLE_COPY:-no} != yes ]]; then
+    export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_smsc=^cma
+  fi
+  export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=${OMPI_MCA_mpi_yield_when_idle-1}
   # One node: no network to look for, no launch agent. Saves a third of the start-up.
   export OMPI_MCA_plm=${OMPI_MCA_plm-isolated} OMPI_MCA_pml=${OMPI_MCA_pml-ob1} OMPI_MCA_btl=${OMPI_MCA_btl-self,vader}
   cmd=("$mpi_exec" --oversubscribe --bind-to none -np "$ranks")
