@@ -38,7 +38,10 @@ typedef struct group {
 
 static void one_move(bench *b, const workspace *space, move_kind kind, int64_t rows,
                      int64_t columns, const group *g) {
-  if (rows % b->ranks != 0 || columns % b->ranks != 0) return; /* the peers need equal blocks */
+  const int splits_columns =
+      kind == ROWS_TO_COLUMNS || kind == COLUMNS_TO_ROWS || kind == TRANSPOSE;
+  /* The peers need equal blocks. */
+  if (rows % b->ranks != 0 || (splits_columns && columns % b->ranks != 0)) return;
   move m = {.b = b, .space = space, .kind = kind, .rows = rows, .columns = columns};
   char shape[40];
   describe_shape(shape, sizeof shape, rows, columns);
@@ -98,7 +101,8 @@ static void bandwidth(bench *b, const workspace *space) {
   bench_table(b, "bandwidth by size, time and GB/s written", peers);
   const group g = {.op = "bandwidth", .budget = 0.5};
   for (int i = 0; i < 2; i++) {
-    int64_t rows = 8, columns = 16; /* 1 KiB */
+    int64_t rows = 8, columns = 16; /* 1 KiB, or near it */
+    if (rows % b->ranks != 0) rows = 2 * b->ranks, columns = 2 * rows;
     while (rows * columns <= (b->smoke ? 512 : (int64_t)4096 * 4096)) {
       one_move(b, space, i ? GATHER : ROWS_TO_COLUMNS, rows, columns, &g);
       *(rows < columns ? &rows : &columns) *= 2;

@@ -75,6 +75,7 @@ shared shared_alloc(const bench *b, size_t bytes) {
   if (file >= 0) close(file);
   if (!mapped) window(b, bytes, &s);
   memset(s.of[b->rank], 0, bytes);
+  MPI_Barrier(b->comm); /* before anyone writes there */
   free(all);
   return s;
 }
