@@ -90,4 +90,5 @@ void bench_csv_row(const bench *b, const bench_row *r, double limit_seconds, con
   number(b->csv, r->value);
   if (r->goal > 0) fprintf(b->csv, "%.6g", r->goal);
   fprintf(b->csv, "\n");
+  fflush(b->csv); /* what is measured stays, should a later row fail */
 }

@@ -98,6 +98,10 @@ def significant(value):
     return "%.0f" % value if value >= 100 else "%.1f" % value if value >= 10 else "%.2f" % value
 
 
+def pretty(shape):
+    return shape.replace("^2", "²").replace("^3", "³")
+
+
 def size_text(count):
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if count >= scale:
@@ -122,21 +126,29 @@ def legend(names):
 
 
 class Axis:
-    """Values to pixels; logarithmic."""
+    """Values to pixels: logarithmic, or linear from 0 where there is no low end."""
 
     def __init__(self, low, high, start, length):
-        self.low, self.high = math.log10(low), math.log10(max(high, low * 1.01))
-        self.start, self.length = start, length
+        self.scale = math.log10 if low else float
+        self.low, self.high = self.scale(low), self.scale(max(high, low * 1.01))
+        self.start, self.length, self.origin = start, length, start if not low else self.at(1, start, length)
+
+    def at(self, value, start, length):
+        share = (self.scale(value) - self.low) / (self.high - self.low)
+        return start + length * min(1, max(0, share))
 
     def __call__(self, value):
-        share = (math.log10(value) - self.low) / (self.high - self.low)
-        return self.start + self.length * min(1, max(0, share))
+        return self.at(value, self.start, self.length)
 
     def ticks(self):
+        if self.scale is float:
+            step = 10 ** math.floor(math.log10(self.high))
+            while self.high / step < 4:
+                step /= 2
+            return [i * step for i in range(int(self.high / step) + 1)]
         marks = [m * 10.0**e for e in range(math.floor(self.low) - 1, math.ceil(self.high) + 1) for m in (1, 2, 5)]
         marks = [m for m in marks if self.low - 1e-9 <= math.log10(m) <= self.high + 1e-9]
-        whole = [m for m in marks if ("%e" % m)[0] == "1"]
-        return marks if len(marks) <= 7 else whole
+        return marks if len(marks) <= 7 else [m for m in marks if ("%e" % m)[0] == "1"]
 
 
 def label(x, y, text, size=12, anchor="start", extra=""):
@@ -149,13 +161,14 @@ def line(x1, y1, x2, y2, color="#ddd", width=1, dashes=""):
         x1, y1, x2, y2, color, width, ' stroke-dasharray="%s"' % dashes if dashes else "")
 
 
-def bars(title, groups, high, low=0.5, marks=(), unit="x", width=386, left=92):
-    """Horizontal bars from 1. groups: (name, [(series, value or None)]); marks: (value, name, color)."""
-    bar, gap, top, right = 12, 9, 44, 46
+def bars(title, groups, high, low=0, marks=(), unit="x", width=386, left=92):
+    """Horizontal bars: from 1 on a logarithmic scale, from 0 without a low end.
+    groups: (name, [(series, value or None)]); marks: (value, name, color)."""
+    bar, gap, top, right = 12, 9, 50, 46
     axis = Axis(low, high, left, width - left - right)
     height = top + sum(gap + bar * len(values) for _, values in groups) + 26
     bottom = height - 22
-    out = [label(left, 15, title, 14, "start", 'font-weight="600"')]
+    out = [label(0, 15, title, 14, "start", 'font-weight="600"')]
     for tick in axis.ticks():
         out += [line(axis(tick), top, axis(tick), bottom), label(axis(tick), height - 6, "%g" % tick, 11, "middle")]
     y = top + gap / 2
@@ -163,14 +176,14 @@ def bars(title, groups, high, low=0.5, marks=(), unit="x", width=386, left=92):
         out.append(label(left - 8, y + bar * len(values) / 2 + 4, name, 12, "end"))
         for series, value in values:
             if value is None:
-                out.append(label(axis(1) + 4, y + 10, "–", 11, "start", 'fill="#999"'))
+                out.append(label(axis.origin + 4, y + 10, "–", 11, "start", 'fill="#999"'))
             else:
-                x1, x2 = sorted((axis(1), axis(value)))
+                x1, x2 = sorted((axis.origin, axis(value)))
                 weight = 'font-weight="600"' if series == "dtensor" else ""
                 out.append('<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s"><title>%s, %s: %s</title></rect>' % (
                     x1, y + 1, max(1.5, x2 - x1), bar - 2, color_of(series), text_of(name), text_of(name_of(series)),
                     significant(value) + unit))
-                out.append(label(max(x2, axis(1)) + 4, y + 10, significant(value), 11, "start", weight))
+                out.append(label(x2 + 4, y + 10, significant(value), 11, "start", weight))
             y += bar
         y += gap
     for value, name, color in marks:
@@ -229,7 +242,7 @@ def panels(rows, bars_of, **options):
     values = [v for row in rows for _, v in bars_of(row) if v is not None]
     high, low = max(values + [2]) * 1.25, min(values + [0.8]) * 0.9
     return '<div class="panels">%s</div>' % "".join(
-        bars(shape, [(row.layouts, bars_of(row)) for row in rows if row.shape == shape], high, low, **options)
+        bars(pretty(shape), [(row.layouts, bars_of(row)) for row in rows if row.shape == shape], high, low, **options)
         for shape in shapes)
 
 
@@ -304,13 +317,13 @@ def products(rows):
     peers = list(dict.fromkeys(peer for row in rows for peer in row.peers))
     high = max(row.rate * max([1] + [row.over(p) for p in row.peers]) for row in rows) * 1.2
     out = ["<h2>Matrix products</h2>",
-           '<p class="note">GFLOP/s, longer is better; logarithmic. ScaLAPACK with its best grid and block size.</p>',
+           '<p class="note">GFLOP/s, longer is better. ScaLAPACK with its best grid and block size.</p>',
            legend(["dtensor"] + peers), '<div class="panels">']
     for (mesh, threads), here in groups_of(rows):
-        groups = [(row.shape, [("dtensor", row.rate)] + [(p, row.rate * row.over(p)) for p in peers if p in row.peers])
+        groups = [(pretty(row.shape), [("dtensor", row.rate)] + [(p, row.rate * row.over(p)) for p in peers if p in row.peers])
                   for row in here]
         title = ranks_text(mesh, threads) if mesh != "1" else "1 rank × %s thread%s" % (threads, "" if threads == "1" else "s")
-        out.append(bars(title, groups, high, 1, unit=" GFLOP/s"))
+        out.append(bars(title, groups, high, unit=" GFLOP/s"))
     return "".join(out) + "</div>"
 
 
@@ -319,15 +332,14 @@ def tiny(rows):
     if not rows:
         return ""
     peers = [p for p in ("limit", "MPI", "MPI_Barrier") if any(p in row.peers for row in rows)]
-    values = [row.peers[p][0] for row in rows for p in row.peers] + [row.seconds for row in rows]
     out = ["<h2>Almost nothing to move</h2>",
-           '<p class="note">Microseconds, shorter is better; logarithmic. 64 bytes, then 4 KiB on each rank.</p>',
+           '<p class="note">Microseconds, shorter is better. 64 bytes, then 4 KiB on each rank.</p>',
            legend(["dtensor"] + peers), '<div class="panels">']
     for (mesh, threads), here in groups_of(rows):
         groups = [("%s, %s" % (row.layouts, row.shape.split()[0]), [("dtensor", 1e6 * row.seconds)] + [
             (p, 1e6 * row.peers[p][0]) for p in peers if p in row.peers]) for row in here]
-        out.append(bars(ranks_text(mesh, threads), groups, 1e6 * max(values) * 1.5, min(0.1, 1e6 * min(values)), unit=" µs",
-                        width=580, left=160))
+        high = max(value for _, values in groups for _, value in values) * 1.15
+        out.append(bars(ranks_text(mesh, threads), groups, high, unit=" µs", width=580, left=160))
     return "".join(out) + "</div>"
 
 
