@@ -360,36 +360,46 @@ def tiles(rows):
         '<div class="tile"><b>%s</b><span>%s</span></div>' % (text_of(a), text_of(b)) for a, b in out)
 
 
-def table(rows):
-    order = list(COLORS)[1:]
-    peers = sorted({p for row in rows for p in row.peers}, key=lambda p: (order.index(p) if p in order else len(order), p))
-    head = ["op", "shape", "layouts", "mesh", "threads", "dtensor", "rate", "bytes / least"] + peers + ["figure"]
+def cells_of(row, peers):
+    yield from ('<td class="name">%s</td>' % text_of(v) for v in (row.shape, row.layouts))
+    yield from ("<td>%s</td>" % text_of(v) for v in (row.mesh, row.threads))
+    yield '<td class="ours">%s</td>' % duration(row.seconds)
+    yield "<td>%s</td>" % ("%s %s" % (significant(row.rate), text_of(row.unit)) if row.rate else "–")
+    yield "<td>%s</td>" % ("%.3f" % (row.bytes / row.least) if row.least else "–")
+    for peer in peers:
+        if peer in row.peers:
+            seconds, method = row.peers[peer]
+            ratio = " (%.2f)" % row.over(peer) if row.seconds else ""
+            yield "<td>%s%s<br><small>%s</small></td>" % (duration(seconds), ratio, text_of(method))
+        else:
+            yield "<td>–</td>"
+    figure = "%s %.3f" % (row.figure, row.value) if row.value else ""
+    yield '<td class="name">%s</td>' % text_of(figure + (" (goal %g)" % row.goal if row.goal else ""))
+
+
+def tables(rows):
+    order = list(COLORS)
     out = ["<h2>All measurements</h2>",
-           '<p class="note">Medians over repeats of the slowest rank. In brackets, dtensor\'s time over the peer\'s, and how the '
-           "peer did it. Rates of redistributions are bytes written into results.</p><table><tr>",
-           "".join('<th%s>%s</th>' % (' class="name"' if i < 3 else "", text_of(h)) for i, h in enumerate(head)), "</tr>"]
-    for row in rows:
-        cells = ['<td class="name">%s</td>' % text_of(v) for v in (row.op, row.shape, row.layouts)]
-        cells += ["<td>%s</td>" % text_of(row.mesh), "<td>%s</td>" % text_of(row.threads),
-                  '<td class="ours">%s</td>' % duration(row.seconds),
-                  "<td>%s</td>" % ("%s %s" % (significant(row.rate), text_of(row.unit)) if row.rate else "–"),
-                  "<td>%s</td>" % ("%.3f" % (row.bytes / row.least) if row.least else "–")]
-        for peer in peers:
-            if peer in row.peers:
-                seconds, method = row.peers[peer]
-                cells.append("<td>%s <small>(%.2f%s)</small></td>" % (
-                    duration(seconds), row.seconds / seconds, text_of(", " + method if method else "")))
-            else:
-                cells.append("<td>–</td>")
-        figure = "%s %.3f" % (row.figure, row.value) if row.value else ""
-        cells.append('<td class="name">%s</td>' % text_of(figure + (" (goal %g)" % row.goal if row.goal else "")))
-        out.append("<tr>%s</tr>" % "".join(cells))
-    return "".join(out) + "</table>"
+           '<p class="note">Medians over repeats of the slowest rank. In brackets, dtensor\'s time over the peer\'s; below, how the '
+           "peer did it. Rates of redistributions are bytes written into results; bytes and the least possible are those that "
+           "all ranks receive.</p>"]
+    for op in dict.fromkeys(row.op for row in rows):
+        here = [row for row in rows if row.op == op]
+        peers = sorted({p for row in here for p in row.peers},
+                       key=lambda p: (order.index(p) if p in order else len(order), p))
+        head = ["shape", "layouts", "mesh", "threads", "dtensor", "rate", "bytes / least"] + peers + ["figure"]
+        out.append("<h3>%s</h3><table><tr>" % text_of(op))
+        out += ["<th%s>%s</th>" % (' class="name"' if name in ("shape", "layouts", "figure") else "", text_of(name))
+                for name in head]
+        out.append("</tr>")
+        out += ["<tr>%s</tr>" % "".join(cells_of(row, peers)) for row in here]
+        out.append("</table>")
+    return "".join(out)
 
 
 def page(facts, rows):
     described = " · ".join("%s: %s" % (text_of(k), text_of(v)) for k, v in facts.items())
-    parts = (tiles, redistribution, bandwidth, products, tiny, table)
+    parts = (tiles, redistribution, bandwidth, products, tiny, tables)
     body = "".join(part(rows) for part in parts) if rows else "<p>The file has no measurements.</p>"
     return """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>dtensor: measurements</title><style>%s</style></head><body>
