@@ -176,7 +176,7 @@ def bars(title, groups, high, low=0, marks=(), unit="x", width=386, left=92):
         out.append(label(left - 8, y + bar * len(values) / 2 + 4, name, 12, "end"))
         for series, value in values:
             if value is None:
-                out.append(label(axis.origin + 4, y + 10, "–", 11, "start", 'fill="#999"'))
+                out.append(label(axis.origin + 4, y + 10, "–", 11, "start", 'style="fill:#999"'))
             else:
                 x1, x2 = sorted((axis.origin, axis(value)))
                 weight = 'font-weight="600"' if series == "dtensor" else ""
@@ -188,7 +188,7 @@ def bars(title, groups, high, low=0, marks=(), unit="x", width=386, left=92):
         y += gap
     for value, name, color in marks:
         out += [line(axis(value), top - 4, axis(value), bottom, color, 1.4, "" if value == 1 else "5 3"),
-                label(axis(value), top - (8 if value == 1 else 19), name, 11, "end" if value == 1 else "start", 'fill="%s"' % color)]
+                label(axis(value), top - (8 if value == 1 else 19), name, 11, "end" if value == 1 else "start", 'style="fill:%s"' % color)]
     return '<svg width="%d" height="%d" viewBox="0 0 %d %d" role="img">%s</svg>' % (width, height, width, height, "".join(out))
 
 
@@ -373,8 +373,10 @@ def cells_of(row, peers):
             yield "<td>%s%s<br><small>%s</small></td>" % (duration(seconds), ratio, text_of(method))
         else:
             yield "<td>–</td>"
-    figure = "%s %.3f" % (row.figure, row.value) if row.value else ""
-    yield '<td class="name">%s</td>' % text_of(figure + (" (goal %g)" % row.goal if row.goal else ""))
+    # The time over the limit stands beside the limit.
+    figure = "%s %.3f" % (row.figure, row.value) if row.value and row.figure != "time / limit" else ""
+    goal = "goal %g" % row.goal if row.goal else ""
+    yield '<td class="name">%s</td>' % text_of(", ".join(part for part in (figure, goal) if part))
 
 
 def tables(rows):
