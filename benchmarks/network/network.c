@@ -1,0 +1,63 @@
+/* network [--quick] [CSV]: run by ./run bench --network on virtual nodes, one rank on each. */
+#include "benchmarks/network/network.h"
+
+#include <omp.h>
+#include <string.h>
+
+static void open_csv(network *w, const char *name) {
+  w->csv = fopen(name, "a");
+  if (!w->csv) {
+    fprintf(stderr, "cannot write %s\n", name);
+    MPI_Abort(w->comm, 2);
+  }
+  fseek(w->csv, 0, SEEK_END);
+  if (ftell(w->csv) == 0)
+    fprintf(w->csv,
+            "op,shape,layouts,ranks,threads,seconds,bytes,least_bytes,rate,unit,peer,peer_seconds,"
+            "figure,value,goal\n");
+}
+
+/* The rows are about the wire: no two ranks may share memory. */
+static int are_nodes_apart(MPI_Comm comm) {
+  MPI_Comm node;
+  int size;
+  MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+  MPI_Comm_size(node, &size);
+  MPI_Comm_free(&node);
+  MPI_Allreduce(MPI_IN_PLACE, &size, 1, MPI_INT, MPI_MAX, comm);
+  return size == 1;
+}
+
+int main(int argc, char **argv) {
+  network w = {.comm = MPI_COMM_WORLD};
+  int level;
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &level);
+  MPI_Comm_rank(w.comm, &w.rank);
+  MPI_Comm_size(w.comm, &w.ranks);
+  const char *csv = NULL;
+  for (int i = 1; i < argc; i++)
+    if (strcmp(argv[i], "--quick") == 0)
+      w.quick = 1;
+    else
+      csv = argv[i];
+  if (w.ranks < 2 || !are_nodes_apart(w.comm)) {
+    if (w.rank == 0) fprintf(stderr, "network: needs two nodes or more, with one rank on each\n");
+    MPI_Finalize();
+    return 2;
+  }
+  network_ok(&w, dtensor_init_device_mesh(w.comm, 1, (int64_t[]){-1}, NULL, &w.mesh), "mesh");
+  w.threads = dtensor_mesh_threads(w.mesh);
+  omp_set_num_threads(w.threads); /* the peers get what the library takes */
+  if (w.rank == 0 && csv) open_csv(&w, csv);
+
+  network_print_header(&w);
+  network_wire(&w);
+  network_measure_compute(&w);
+  network_overlap(&w);
+  network_matmul(&w);
+  dtensor_mesh_destroy(&w.mesh);
+  if (w.csv) fclose(w.csv);
+  if (w.rank == 0 && w.failed) fprintf(stderr, "%d wrong results or missed goals\n", w.failed);
+  MPI_Finalize();
+  return w.failed ? 1 : 0;
+}
