@@ -3,6 +3,7 @@
 set -eu
 nodes=$1 mbit=$2
 shift 2
+trap 'exit 130' TERM
 
 mount -t tmpfs none /run # where ip keeps the names of network namespaces
 mount -t tmpfs none /dev/shm
@@ -27,6 +28,5 @@ for i in $(seq "$nodes"); do
 done
 
 export DTENSOR_NODES=$nodes DTENSOR_MBIT=$mbit TMPDIR=/dev/shm
-rc=0
-"$@" || rc=$?
-exit "$rc"
+"$@" &
+wait "$!" # as a trap waits for what runs in the foreground

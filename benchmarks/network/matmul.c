@@ -9,7 +9,7 @@
 #include "benchmarks/network/network.h"
 #include "benchmarks/network/pdgemm.h"
 
-enum { RECEIVED = 5000000 }; /* bytes of each rank, about */
+enum { RECEIVED = 4000000 }; /* bytes of each rank, about */
 
 typedef struct extents {
   double m, n, k;
@@ -255,7 +255,7 @@ static void one_product(network *w, dtensor_mesh *mesh, const layouts *how, doub
                                [MATMUL] = {.run = multiply, .ctx = &p},
                                [STEPS] = {.run = gather_then_multiply, .ctx = &p},
                                [PDGEMM] = {.run = peer ? network_pdgemm_run : NULL, .ctx = peer}};
-  network_time(w, 5, body, peer ? BODIES : PDGEMM);
+  network_time(w, 3, body, peer ? BODIES : PDGEMM);
 
   char shape[40], text[64];
   snprintf(shape, sizeof shape, "%dx%dx%d f64", m, n, k);

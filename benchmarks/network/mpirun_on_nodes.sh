@@ -9,6 +9,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
   echo "mpirun_on_nodes.sh: $nodes virtual nodes wanted, there are ${DTENSOR_NODES:-0}" >&2
   exit 2
 }
+mpirun --version | grep -q 'Open MPI' || {
+  echo "virtual nodes: mpirun is not Open MPI's" >&2
+  exit 77
+}
 hosts=
 for i in $(seq "$nodes"); do hosts+=,node$i:$per_node; done
 

@@ -57,7 +57,8 @@ int main(int argc, char **argv) {
   network_matmul(&w);
   dtensor_mesh_destroy(&w.mesh);
   if (w.csv) fclose(w.csv);
-  if (w.rank == 0 && w.failed) fprintf(stderr, "%d wrong results or missed goals\n", w.failed);
+  if (w.rank == 0 && (w.failed || w.missed))
+    fprintf(stderr, "%d wrong results, %d missed goals\n", w.failed, w.missed);
   MPI_Finalize();
   return w.failed ? 1 : 0;
 }

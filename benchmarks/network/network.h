@@ -13,7 +13,7 @@ typedef struct network {
   int quick;          /* a trial run: small, each body once, nothing has a goal */
   dtensor_mesh *mesh; /* of all ranks, one dimension */
   FILE *csv;          /* rank 0 only, may be NULL */
-  int failed;         /* wrong results and missed goals */
+  int failed, missed; /* wrong results, and goals */
   double wire;        /* bytes per second that a rank receives while it sends as many */
   double flops;       /* per second of one rank's dgemm while all ranks compute */
 } network;

@@ -13,7 +13,7 @@ void network_print_header(const network *w) {
 
 void network_print(network *w, const network_row *r) {
   const int has_goal = r->goal > 0 && !w->quick, missed = has_goal && r->value > r->goal;
-  w->failed += missed;
+  w->missed += missed;
   if (w->rank != 0) return;
   char rate[32] = "", peer[64] = "", figure[96] = "";
   if (r->unit) snprintf(rate, sizeof rate, "%.2f %s", r->rate, r->unit);

@@ -27,19 +27,10 @@ world=(unshare --net --mount --uts --ipc --pid --fork --kill-child --mount-proc)
 # Should this shell be killed, so is unshare, and by it the first process of the namespaces.
 setpriv --pdeathsig KILL "${world[@]}" bash "$here/make_nodes.sh" "$@" </dev/null &
 unshare=$!
-# unshare ends only when the kernel has ended all processes in there.
-end_world() {
-  local first
-  first=$(cat "/proc/$unshare/task/$unshare/children" 2>/dev/null)
-  # shellcheck disable=SC2086
-  kill -KILL ${first:-$unshare} 2>/dev/null
-}
-stopped=0
-trap 'stopped=1; end_world' TERM INT HUP
+# unshare itself lets no signal in, and ends when the kernel has ended all processes in there.
+trap 'kill -TERM $(cat "/proc/$unshare/task/$unshare/children") 2>/dev/null' TERM INT HUP
 while :; do
   wait "$unshare"
   rc=$?
-  kill -0 "$unshare" 2>/dev/null || break
+  kill -0 "$unshare" 2>/dev/null || exit "$rc"
 done
-[[ $stopped == 0 ]] || rc=130
-exit "$rc"
