@@ -9,7 +9,8 @@
 #include "benchmarks/network/network.h"
 #include "benchmarks/network/pdgemm.h"
 
-enum { RECEIVED = 4000000 }; /* bytes of each rank, about */
+enum { RECEIVED = 4000000 };               /* bytes of each rank, about */
+enum { PRODUCT_MOST = 256 * 1024 * 1024 }; /* bytes of a rank's part; larger shapes are left out */
 
 typedef struct extents {
   double m, n, k;
@@ -221,6 +222,7 @@ static void one_product(network *w, dtensor_mesh *mesh, const layouts *how, doub
   const int m = rounded(x.m), n = rounded(x.n), k = rounded(x.k);
   x = (extents){m, n, k};
   const extents part = how->part(w->ranks);
+  if (m * part.m * n * part.n * sizeof(double) > PRODUCT_MOST) return;
   product p = {.w = w, .how = how};
   p.m = (int)(m * part.m);
   p.n = (int)(n * part.n);
