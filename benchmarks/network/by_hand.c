@@ -13,29 +13,33 @@ static void send(by_hand *h, const double *from, int64_t count, int peer) {
 /* The i-th peer: every rank begins with its neighbour, so that none is asked by all at once. */
 static int peer_at(const by_hand *h, int i) { return (h->rank + i) % h->ranks; }
 
+/* Sends are started before receives, against the textbook: over TCP, Open MPI would otherwise clear
+ * the peer to send before it announces its own message, whose clearance then waits behind all of
+ * the peer's data: the two directions would take turns. */
+
 /* out holds all rows; those of this rank are there. */
 static void start_gather(by_hand *h, const double *mine) {
   const int64_t count = h->n * h->n / h->ranks;
+  for (int i = 1; i < h->ranks; i++) send(h, mine, count, peer_at(h, i));
   for (int i = 1; i < h->ranks; i++) {
     const int from = peer_at(h, h->ranks - i);
     receive(h, h->out + from * count, count, from);
   }
-  for (int i = 1; i < h->ranks; i++) send(h, mine, count, peer_at(h, i));
 }
 
 /* Columns of peer q go to q, packed; they arrive as rows. */
 static void start_rows_to_columns(by_hand *h) {
   const int64_t n = h->n, width = n / h->ranks, block = width * width;
-  for (int i = 1; i < h->ranks; i++) {
-    const int from = peer_at(h, h->ranks - i);
-    receive(h, h->out + from * block, block, from);
-  }
   for (int i = 1; i <= h->ranks; i++) { /* this rank itself last, while the others' travel */
     const int q = peer_at(h, i);
     double *packed = q == h->rank ? h->out + q * block : h->staging + q * block;
     for (int64_t row = 0; row < width; row++)
       memcpy(packed + row * width, h->in + row * n + q * width, (size_t)width * sizeof *packed);
     if (q != h->rank) send(h, packed, block, q);
+  }
+  for (int i = 1; i < h->ranks; i++) {
+    const int from = peer_at(h, h->ranks - i);
+    receive(h, h->out + from * block, block, from);
   }
 }
 
@@ -46,11 +50,11 @@ static double *sum_of(const by_hand *h) {
 
 static void start_reduce(by_hand *h) {
   const int64_t count = h->n * h->n / h->ranks;
+  for (int i = 1; i < h->ranks; i++) send(h, h->in + peer_at(h, i) * count, count, peer_at(h, i));
   for (int i = 1; i < h->ranks; i++) {
     const int from = peer_at(h, h->ranks - i);
     receive(h, h->staging + from * count, count, from);
   }
-  for (int i = 1; i < h->ranks; i++) send(h, h->in + peer_at(h, i) * count, count, peer_at(h, i));
   memcpy(sum_of(h), h->in + h->rank * count, (size_t)count * sizeof *h->in);
 }
 

@@ -9,7 +9,7 @@
 #include "benchmarks/network/network.h"
 #include "benchmarks/network/pdgemm.h"
 
-enum { RECEIVED = 4000000 };               /* bytes of each rank, about */
+enum { RECEIVED = 3000000 };               /* bytes of each rank, about */
 enum { PRODUCT_MOST = 256 * 1024 * 1024 }; /* bytes of a rank's part; larger shapes are left out */
 
 typedef struct extents {
