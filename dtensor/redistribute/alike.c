@@ -28,7 +28,11 @@ static uint64_t hash_layout(const dti_layout *layout) {
 static uint64_t hash_box(const dti_box *box, int ndim) {
   if (!box) return 0;
   const size_t bytes = (size_t)ndim * sizeof *box->shape;
-  return dti_hash(dti_hash(dti_hash(0, box->from, bytes), box->to, bytes), box->shape, bytes);
+  const uint64_t whole =
+      dti_hash(dti_hash(dti_hash(0, box->from, bytes), box->to, bytes), box->shape, bytes);
+  if (!box->runs) return whole;
+  return dti_hash(dti_hash(whole, &box->cut_dim, sizeof box->cut_dim), box->runs,
+                  (size_t)box->cuts * sizeof *box->runs);
 }
 
 /* The first fact of both functions below, so that the message names it. */

@@ -32,19 +32,30 @@ dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
 
 /* ---- Parcels ---- */
 
-static void fill_identity(const dti_leg *leg, const dti_leg_part *part) {
-  _Alignas(16) unsigned char identity[16];
-  dti_identity(part->dtype, part->exchange->fill_op, identity);
+static void fill_box(const dti_leg *leg, const dti_leg_part *part, const dti_box *box,
+                     const void *value) {
   dti_array array = {.data = part->to.data, .ndim = part->to.layout.ndim};
   int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
-  dti_layout_local_box(&part->to.layout, part->to.mesh->coord, part->box.to, part->box.shape, begin,
+  dti_layout_local_box(&part->to.layout, part->to.mesh->coord, box->to, box->shape, begin,
                        array.shape);
   for (int d = 0; d < array.ndim; d++) {
     array.stride[d] = part->to.stride[d];
     offset += begin[d] * array.stride[d];
   }
   array.data = (char *)array.data + offset * (int64_t)part->element;
-  dti_fill(&array, identity, part->element, leg->threads);
+  dti_fill(&array, value, part->element, leg->threads);
+}
+
+static void fill_identity(const dti_leg *leg, const dti_leg_part *part) {
+  _Alignas(16) unsigned char identity[16];
+  dti_identity(part->dtype, part->exchange->fill_op, identity);
+  dti_box box = part->box;
+  if (!box.runs) fill_box(leg, part, &box, identity);
+  for (int64_t i = 0; box.runs && i < box.cuts; i++) {
+    box.to[box.cut_dim] = part->box.to[box.cut_dim] + box.runs[i].begin;
+    box.shape[box.cut_dim] = box.runs[i].length;
+    fill_box(leg, part, &box, identity);
+  }
 }
 
 /* The stream that brings the contributions of a source; NULL if they are on this node. */

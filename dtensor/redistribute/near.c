@@ -124,7 +124,7 @@ static entry put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *
 static int is_whole(const dti_leg_part *part) {
   for (int d = 0; d < part->to.layout.ndim; d++)
     if (part->box.shape[d] != part->to.layout.shape[d]) return 0;
-  return 1;
+  return !part->box.runs;
 }
 
 int dti_near_post(dti_leg *leg, int64_t verdict) {

@@ -8,6 +8,16 @@ dti_box dti_box_whole(const dti_layout *layout) {
   return box;
 }
 
+int64_t dti_box_runs(const dti_box *box, int dim, dti_run *all, const dti_run **runs) {
+  if (box->runs && dim == box->cut_dim) {
+    *runs = box->runs;
+    return box->cuts;
+  }
+  *all = (dti_run){0, box->shape[dim]};
+  *runs = all;
+  return 1;
+}
+
 void dti_layout_local_box(const dti_layout *layout, const int64_t coord[], const int64_t begin[],
                           const int64_t shape[], int64_t local_begin[], int64_t local_shape[]) {
   for (int d = 0; d < layout->ndim; d++) {

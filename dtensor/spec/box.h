@@ -2,13 +2,22 @@
 #ifndef DTENSOR_SPEC_BOX_H_
 #define DTENSOR_SPEC_BOX_H_
 
+#include "dtensor/base/region.h"
 #include "dtensor/spec/layout.h"
 
 /* A box of one global array that becomes a box of another; what lies outside is left alone. */
 typedef struct dti_box {
   int64_t from[DTENSOR_MAX_NDIM], to[DTENSOR_MAX_NDIM]; /* where it begins in each */
   int64_t shape[DTENSOR_MAX_NDIM];
+  /* Of dimension cut_dim only these indices of the box, counted from where it begins, so that a
+   * panel can take a slice of what every rank owns. runs NULL: all of them. Borrowed. */
+  int cut_dim;
+  int64_t cuts;
+  const dti_run *runs; /* sorted, disjoint */
 } dti_box;
+
+/* The runs of the box along a dimension: those that it borrows, or *all, written for it. */
+int64_t dti_box_runs(const dti_box *box, int dim, dti_run *all, const dti_run **runs);
 
 /* All of a global array, to the same place. */
 dti_box dti_box_whole(const dti_layout *layout);

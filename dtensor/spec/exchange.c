@@ -194,7 +194,9 @@ static dtensor_status plan_receives(planner *plan, tables *t) {
   }
   for (int d = 0; d < to->ndim; d++) {
     const dti_axis mine = dti_axis_of(to, d), other = dti_axis_of(from, d);
-    const dti_window window = {plan->box.to[d], plan->box.from[d], plan->box.shape[d]};
+    dti_run all;
+    dti_window window = {.mine = plan->box.to[d], .theirs = plan->box.from[d]};
+    window.count = dti_box_runs(&plan->box, d, &all, &window.runs);
     DTI_TRY(dti_pieces_cut(&mine, me, &other, &window, fixed, &t->received[d]));
   }
   return add_parcels(plan, near, t);
@@ -275,7 +277,9 @@ static dtensor_status plan_sends(planner *plan, tables *t) {
   }
   for (int d = 0; d < from->ndim; d++) {
     const dti_axis mine = dti_axis_of(from, d), other = dti_axis_of(to, d);
-    const dti_window window = {plan->box.from[d], plan->box.to[d], plan->box.shape[d]};
+    dti_run all;
+    dti_window window = {.mine = plan->box.from[d], .theirs = plan->box.to[d]};
+    window.count = dti_box_runs(&plan->box, d, &all, &window.runs);
     DTI_TRY(dti_pieces_cut(&mine, me, &other, &window, fixed, &t->sent[d]));
   }
   return add_sends(plan, me, t);

@@ -90,12 +90,15 @@ dtensor_status dti_pieces_cut(const dti_axis *mine, const int64_t coord[], const
   cutter c = {.other = other};
   dtensor_status status = DTENSOR_OK;
   const int64_t shift = window->theirs - window->mine;
-  const int64_t end = dti_axis_below(mine, coord, window->mine + window->length);
-  for (int64_t at = dti_axis_below(mine, coord, window->mine), run = 0; at < end; at += run) {
-    c.local = at;
-    c.origin = dti_axis_global(mine, coord, at, &run) + shift;
-    if (run > end - at) run = end - at;
-    DTI_TRY_OR(done, status, dti_axis_walk(other, c.origin, c.origin + run, fixed, keep, &c));
+  for (int64_t i = 0; i < window->count; i++) {
+    const int64_t first = window->mine + window->runs[i].begin;
+    const int64_t end = dti_axis_below(mine, coord, first + window->runs[i].length);
+    for (int64_t at = dti_axis_below(mine, coord, first), run = 0; at < end; at += run) {
+      c.local = at;
+      c.origin = dti_axis_global(mine, coord, at, &run) + shift;
+      if (run > end - at) run = end - at;
+      DTI_TRY_OR(done, status, dti_axis_walk(other, c.origin, c.origin + run, fixed, keep, &c));
+    }
   }
   /* Runs come in order; only periodic owners come back and need sorting. */
   int sorted = 1;

@@ -22,9 +22,12 @@ typedef struct dti_pieces {
   dti_run *theirs;  /* local indices of the owner */
 } dti_pieces;
 
-/* The indices [mine, mine + length) of one axis are [theirs, theirs + length) of the other. */
+/* Which indices of one axis are which of the other: run i begins at mine + runs[i].begin on this
+ * side and at theirs + runs[i].begin on the other. */
 typedef struct dti_window {
-  int64_t mine, theirs, length;
+  int64_t mine, theirs;
+  int64_t count;
+  const dti_run *runs; /* sorted, disjoint */
 } dti_window;
 
 /* What `coord` owns of the window on `mine`, cut by the owners on `other`; fixed[m] >= 0 takes only

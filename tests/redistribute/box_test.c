@@ -17,6 +17,7 @@ typedef struct box_case {
   ownership from, to;
   dti_box box;
   char text[2 * NAME_SIZE];
+  dti_run runs[3]; /* that the box borrows, if it does */
   bool column_major[2];
 } box_case;
 
@@ -90,6 +91,15 @@ static void draw(box_world *w, int at) {
     c->box.from[d] = random_below(a - c->box.shape[d] + 1);
     c->box.to[d] = random_below(b - c->box.shape[d] + 1);
   }
+  if (random_below(2)) {
+    c->box.cut_dim = (int)random_below(w->ndim);
+    c->box.runs = c->runs;
+    for (int64_t i = 0, end = c->box.shape[c->box.cut_dim]; i < end && c->box.cuts < 3;) {
+      const int64_t begin = i + random_below(end - i), length = 1 + random_below(end - begin);
+      c->runs[c->box.cuts++] = (dti_run){begin, length};
+      i = begin + length + 1;
+    }
+  }
   for (int side = 0; side < 2; side++) c->column_major[side] = random_below(3) == 0;
   const size_t n = (size_t)w->mesh_ndim;
   char text[2][NAME_SIZE] = {"", ""};
@@ -130,6 +140,13 @@ static double *fill(const ownership *o, int64_t rank, const int64_t stride[], do
   return data;
 }
 
+static bool is_cut_out(const dti_box *box, int64_t index) {
+  for (int64_t i = 0; i < box->cuts; i++)
+    if (index >= box->runs[i].begin && index < box->runs[i].begin + box->runs[i].length)
+      return false;
+  return box->runs != NULL;
+}
+
 /* The element of the source that becomes this one of the target, or -1. */
 static int64_t source_of(const box_case *c, int64_t element) {
   int64_t index[DTENSOR_MAX_NDIM], source = 0;
@@ -137,6 +154,7 @@ static int64_t source_of(const box_case *c, int64_t element) {
     index[d] = element % c->to.shape[d] - c->box.to[d];
     element /= c->to.shape[d];
     if (index[d] < 0 || index[d] >= c->box.shape[d]) return -1;
+    if (d == c->box.cut_dim && is_cut_out(&c->box, index[d])) return -1;
   }
   for (int d = 0; d < c->to.ndim; d++)
     source = source * c->from.shape[d] + index[d] + c->box.from[d];
