@@ -38,7 +38,7 @@ static const dti_rule rules[] = {
 static dtensor_status local(const dti_call *call, const dtensor *const in[], dtensor *out) {
   const dti_array c = dti_tensor_array(out);
   const dti_array a = dti_tensor_array(in[0]), b = dti_tensor_array(in[1]);
-  return dti_gemm(call->dtype, &c, &a, &b, out->mesh->threads);
+  return dti_gemm(call->dtype, &c, &a, &b, NULL, out->mesh->threads);
 }
 
 static const dti_sample samples[] = {

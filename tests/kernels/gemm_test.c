@@ -2,6 +2,7 @@
 #include "dtensor/kernels/gemm.h"
 
 #include <cblas.h>
+#include <complex.h>
 #include <math.h>
 #include <omp.h>
 #include <pthread.h>
@@ -16,22 +17,43 @@
 
 static const dtensor_dtype dtypes[] = {DTENSOR_F32, DTENSOR_F64, DTENSOR_C64, DTENSOR_C128};
 
+/* Whether c is what it should be; old: c before, or NULL where it is not read. */
 static int is_product(dtensor_dtype dtype, const dti_array *c, const dti_array *a,
-                      const dti_array *b) {
+                      const dti_array *b, const dti_gemm_terms *terms, const dti_array *old) {
   const size_t element = dtensor_dtype_size(dtype);
+  const double complex alpha = terms ? terms->alpha[0] + terms->alpha[1] * I : 1;
+  const double complex beta = terms ? terms->beta[0] + terms->beta[1] * I : 0;
   int good = 1;
   for (int64_t i = 0; i < c->shape[0]; i++)
     for (int64_t j = 0; j < c->shape[1]; j++) {
       value want = {0, 0};
-      for (int64_t l = 0; l < a->shape[1]; l++)
-        want.number += load(dtype, at_index(a, (const int64_t[]){i, l}, element)).number *
-                       load(dtype, at_index(b, (const int64_t[]){l, j}, element)).number;
+      for (int64_t l = 0; l < a->shape[1]; l++) {
+        const double complex x = load(dtype, at_index(a, (const int64_t[]){i, l}, element)).number;
+        const double complex y = load(dtype, at_index(b, (const int64_t[]){l, j}, element)).number;
+        want.number += (terms && terms->conjugate_a ? conj(x) : x) *
+                       (terms && terms->conjugate_b ? conj(y) : y);
+      }
+      want.number *= alpha;
+      if (old)
+        want.number += beta * load(dtype, at_index(old, (const int64_t[]){i, j}, element)).number;
       char bytes[16];
       store(dtype, want, bytes);
       good &= near(dtype, at_index(c, (const int64_t[]){i, j}, element), bytes, 8,
-                   100.0 * (double)(a->shape[1] + 1));
+                   400.0 * (double)(a->shape[1] + 1));
     }
   return good;
+}
+
+/* Terms with a beta of 0 in one case of three. */
+static dti_gemm_terms random_terms(dtensor_dtype dtype) {
+  dti_gemm_terms terms = {.alpha = {(double)random_below(5) - 2}};
+  if (random_below(3)) terms.beta[0] = (double)random_below(3) - 1;
+  if (!is_complex(dtype)) return terms;
+  terms.alpha[1] = (double)random_below(3) - 1;
+  if (terms.beta[0] != 0) terms.beta[1] = (double)random_below(3) - 1;
+  terms.conjugate_a = (int)random_below(2);
+  terms.conjugate_b = (int)random_below(2);
+  return terms;
 }
 
 static void multiply_one(dtensor_dtype dtype, int64_t m, int64_t n, int64_t k, int threads) {
@@ -39,14 +61,21 @@ static void multiply_one(dtensor_dtype dtype, int64_t m, int64_t n, int64_t k, i
   random_array a = make_array(2, (const int64_t[]){m, k}, element),
                b = make_array(2, (const int64_t[]){k, n}, element),
                c = make_array(2, (const int64_t[]){m, n}, element);
+  const dti_gemm_terms terms = random_terms(dtype);
+  const int reads = terms.beta[0] != 0 || terms.beta[1] != 0, plain = random_below(2) && !reads;
   fill_values(&a, dtype);
-  fill_values(&b, dtype); /* c: random bytes, NaN among them, must not matter */
+  fill_values(&b, dtype); /* c: random bytes, NaN among them, must not matter unless it is read */
+  if (reads) fill_values(&c, dtype);
   if (random_below(10) == 0) a.view.stride[random_below(2)] = 0;
   if (random_below(10) == 0) b.view.stride[random_below(2)] = 0;
-  char *outside = malloc(c.bytes + 1);
+  char *outside = malloc(c.bytes + 1), *before = malloc(c.bytes + 1);
   memcpy(outside, c.memory, c.bytes);
-  EXPECT_OK(dti_gemm(dtype, &c.view, &a.view, &b.view, threads));
-  EXPECT_TRUE(is_product(dtype, &c.view, &a.view, &b.view));
+  memcpy(before, c.memory, c.bytes);
+  dti_array old = c.view;
+  old.data = before + ((char *)c.view.data - c.memory);
+  EXPECT_OK(dti_gemm(dtype, &c.view, &a.view, &b.view, plain ? NULL : &terms, threads));
+  EXPECT_TRUE(
+      is_product(dtype, &c.view, &a.view, &b.view, plain ? NULL : &terms, reads ? &old : NULL));
   /* What lies between the elements of c is not touched. */
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) {
@@ -54,6 +83,7 @@ static void multiply_one(dtensor_dtype dtype, int64_t m, int64_t n, int64_t k, i
       memcpy(outside + (at - c.memory), at, element);
     }
   EXPECT_MEMEQ(outside, c.memory, c.bytes);
+  free(before);
   free(outside);
   free_array(&a);
   free_array(&b);
@@ -76,20 +106,20 @@ DTEST(Gemm, CutsWhatIsLong) {
   float two = 2;
   const dti_array a = {column, 2, {n, 1}, {1, 1}}, b = {&two, 2, {1, 1}, {1, 1}},
                   c = {out, 2, {n, 1}, {1, 1}};
-  EXPECT_OK(dti_gemm(DTENSOR_F32, &c, &a, &b, 1)); /* m */
+  EXPECT_OK(dti_gemm(DTENSOR_F32, &c, &a, &b, NULL, 1)); /* m */
   int good = 1;
   for (int64_t i = 0; i < n; i++) good &= out[i] == 2 * column[i];
   EXPECT_TRUE(good);
   memset(out, 0, (size_t)n * sizeof *out);
   const dti_array row = {column, 2, {1, n}, {n, 1}}, c_row = {out, 2, {1, n}, {n, 1}};
-  EXPECT_OK(dti_gemm(DTENSOR_F32, &c_row, &b, &row, 1)); /* n */
+  EXPECT_OK(dti_gemm(DTENSOR_F32, &c_row, &b, &row, NULL, 1)); /* n */
   good = 1;
   for (int64_t i = 0; i < n; i++) good &= out[i] == 2 * column[i];
   EXPECT_TRUE(good);
   for (int64_t i = 0; i < n; i++)
     column[i] = (float)(i >= n - 4); /* k: only the last piece counts */
   const dti_array ones = {&two, 2, {n, 1}, {0, 0}}, sum = {out, 2, {1, 1}, {-7, -7}};
-  EXPECT_OK(dti_gemm(DTENSOR_F32, &sum, &row, &ones, 1));
+  EXPECT_OK(dti_gemm(DTENSOR_F32, &sum, &row, &ones, NULL, 1));
   EXPECT_EQ(out[0], 8.0f);
   free(column);
   free(out);
@@ -101,14 +131,14 @@ DTEST(Gemm, NoMemoryForACopy) {
                   scattered = {out + 15, 2, {4, 4}, {-4, -1}};
   for (int after = 0; after < 3; after++) {
     dti_alloc_fail_after(after);
-    EXPECT_STATUS(DTENSOR_ENOMEM, dti_gemm(DTENSOR_F64, &scattered, &reversed, &reversed, 1));
+    EXPECT_STATUS(DTENSOR_ENOMEM, dti_gemm(DTENSOR_F64, &scattered, &reversed, &reversed, NULL, 1));
   }
   dti_alloc_fail_after(-1);
-  EXPECT_OK(dti_gemm(DTENSOR_F64, &scattered, &reversed, &reversed, 1));
-  EXPECT_TRUE(is_product(DTENSOR_F64, &scattered, &reversed, &reversed));
+  EXPECT_OK(dti_gemm(DTENSOR_F64, &scattered, &reversed, &reversed, NULL, 1));
+  EXPECT_TRUE(is_product(DTENSOR_F64, &scattered, &reversed, &reversed, NULL, NULL));
   dti_alloc_fail_after(0);
   const dti_array plain = {data, 2, {4, 4}, {1, 4}};
-  EXPECT_OK(dti_gemm(DTENSOR_F64, &c, &plain, &plain, 1)); /* no copy, so no allocation */
+  EXPECT_OK(dti_gemm(DTENSOR_F64, &c, &plain, &plain, NULL, 1)); /* no copy, so no allocation */
   dti_alloc_fail_after(-1);
 }
 
@@ -120,7 +150,7 @@ DTEST(Gemm, TellsWhatItComputed) {
   const dti_array x = {a, 2, {3, 2}, {2, 1}}, y = {b, 2, {2, 4}, {4, 1}},
                   z = {c, 2, {3, 4}, {4, 1}};
   dti_event_listen(keep_event, &seen);
-  EXPECT_OK(dti_gemm(DTENSOR_F32, &z, &x, &y, 1));
+  EXPECT_OK(dti_gemm(DTENSOR_F32, &z, &x, &y, NULL, 1));
   dti_event_listen(NULL, NULL);
   EXPECT_STREQ(seen.name, "gemm");
   EXPECT_EQ(seen.kind, DTI_EVENT_COMPUTE);
@@ -174,11 +204,11 @@ static void *call_often(void *ctx) {
     dti_blas_threads_enter(c->threads);
     c->good &= omp_get_max_threads() == c->threads;
     if (c->threads > 1) c->good &= openblas_get_num_threads() == c->threads;
-    c->good &= dti_gemm(DTENSOR_F64, &y, &x, &x, c->threads) == DTENSOR_OK;
+    c->good &= dti_gemm(DTENSOR_F64, &y, &x, &x, NULL, c->threads) == DTENSOR_OK;
     dti_blas_threads_leave();
     c->good &= omp_get_max_threads() == c->own;
   }
-  c->good &= is_product(DTENSOR_F64, &y, &x, &x);
+  c->good &= is_product(DTENSOR_F64, &y, &x, &x, NULL, NULL);
   return NULL;
 }
 
