@@ -3,7 +3,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "dtensor/ops/move_cost.h"
+#include "dtensor/spec/move_cost.h"
 
 /* At most so many combinations are looked at. Mesh dimensions beyond that take the row that would
  * be the cheapest if they were the only ones. */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "dtensor/dtensor.h"
-#include "dtensor/ops/move_cost.h"
+#include "dtensor/spec/move_cost.h"
 #include "tests/harness/dtest.h"
 
 static dtensor *zeros(dtensor_mesh *mesh, int64_t rows, int64_t columns, const char *placements) {

@@ -1,20 +1,43 @@
-#include "dtensor/ops/move_cost.h"
+#include "dtensor/spec/move_cost.h"
 
 static int shards(dtensor_placement p, int dim) {
   return dti_placement_is_shard(p) && p.dim == dim;
 }
 
+/* The mesh dimensions that split a tensor dimension, from the outermost cut to the innermost. A
+ * strided shard whose factor is the number of parts that plain ones make to its right cuts within
+ * them. */
+static int splitting_order(const dti_layout *layout, int dim, int order[]) {
+  int n = 0, strided[DTENSOR_MAX_NDIM], n_strided = 0;
+  int64_t parts = 1;
+  for (int m = layout->mesh_ndim - 1; m >= 0; m--) {
+    if (!shards(layout->p[m], dim)) continue;
+    if (layout->p[m].kind == DTENSOR_SHARD_STRIDED && layout->p[m].param == parts)
+      strided[n_strided++] = m;
+    else
+      parts *= layout->mesh[m];
+  }
+  for (int m = 0; m < layout->mesh_ndim; m++) {
+    int within = 0;
+    for (int i = 0; i < n_strided; i++) within |= strided[i] == m;
+    if (shards(layout->p[m], dim) && !within) order[n++] = m;
+  }
+  while (n_strided > 0) order[n++] = strided[--n_strided];
+  return n;
+}
+
 /* Which part of what it needs along a dimension a rank holds already, on average. Mesh dimensions
- * that split it alike from the left on leave the same index set to both layouts; within it, what is
- * held and what is needed are as good as independent. */
+ * that split it alike from the outermost cut on leave the same index set to both layouts; within
+ * it, what is held and what is needed are as good as independent. */
 static double held_part(const dti_layout *from, const dti_layout *to, int dim) {
+  int before[DTENSOR_MAX_NDIM], after[DTENSOR_MAX_NDIM];
+  const int n = splitting_order(from, dim, before), n_after = splitting_order(to, dim, after);
   double part = 1;
   int alike = 1;
-  for (int m = 0; m < from->mesh_ndim; m++) {
-    const int before = shards(from->p[m], dim), after = shards(to->p[m], dim);
-    if (!before && !after) continue;
-    alike = alike && before && after && dtensor_placement_equal(from->p[m], to->p[m]);
-    if (!alike && before) part /= (double)from->mesh[m];
+  for (int i = 0; i < n; i++) {
+    alike = alike && i < n_after && before[i] == after[i] &&
+            dtensor_placement_equal(from->p[before[i]], to->p[after[i]]);
+    if (!alike) part /= (double)from->mesh[before[i]];
   }
   return part;
 }

@@ -1,6 +1,6 @@
 /* What moving a tensor from one layout to another costs. */
-#ifndef DTENSOR_OPS_MOVE_COST_H_
-#define DTENSOR_OPS_MOVE_COST_H_
+#ifndef DTENSOR_SPEC_MOVE_COST_H_
+#define DTENSOR_SPEC_MOVE_COST_H_
 
 #include "dtensor/spec/layout.h"
 
