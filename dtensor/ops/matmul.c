@@ -1,4 +1,6 @@
 /* Matrix multiplication. */
+#include "dtensor/matmul.h"
+
 #include <inttypes.h>
 
 #include "dtensor/base/dtype.h"
@@ -7,6 +9,8 @@
 #include "dtensor/kernels/strided.h"
 #include "dtensor/ops.h"
 #include "dtensor/ops/dispatch.h"
+#include "dtensor/ops/matmul_ask.h"
+#include "dtensor/ops/matmul_job.h"
 #include "dtensor/ops/op_list.h"
 
 static dtensor_status infer(dti_call *call) {
@@ -55,40 +59,59 @@ const dti_op dti_op_matmul = {.name = "matmul",
                               .traced = 1,
                               DTI_TABLE(samples, samples)};
 
-/* Whether BLAS takes the local part as it lies: rows or columns without gaps. */
-static int is_for_blas(const dtensor *x) {
-  const int64_t *n = x->local_shape, *stride = x->stride;
-  const int rows = stride[1] == 1 && (stride[0] >= n[1] || n[0] == 1);
-  const int columns = stride[0] == 1 && (stride[1] >= n[0] || n[1] == 1);
-  return rows || columns || x->local_numel <= 1;
+/* ---- the public functions */
+
+/* Into opts->out, or a new tensor. On failure *c is NULL. */
+static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_opts *opts,
+                          dtensor **c) {
+  const dtensor *a = asked->a, *b = asked->b;
+  dti_comm *comm = NULL;
+  dtensor_status status;
+  dtensor *out = NULL;
+  if (opts && opts->out) {
+    status = DTENSOR_OK;
+    out = dtensor_retain(opts->out);
+  } else {
+    status = dti_tensor_create(a->mesh, asked->dtype, &asked->plan.out, &out);
+    /* A Partial that the dtype has not: the same verdict on every rank. */
+    if (status == DTENSOR_EDTYPE) return status;
+  }
+  if (dti_mesh_is_member(a->mesh)) {
+    dti_matmul_job job = {.plan = NULL};
+    if (status == DTENSOR_OK)
+      status =
+          dti_matmul_job_prepare(&job, &asked->plan, a, b, out, &asked->terms, asked->max_bytes);
+    if (dti_matmul_job_communicates(&asked->plan, a, b)) {
+      const dtensor_status reached = dti_mesh_comm(a->mesh, &comm);
+      status = reached == DTENSOR_OK ? dti_comm_agree(comm, status) : reached;
+    }
+    if (status == DTENSOR_OK) status = dti_matmul_run(&job);
+    dti_matmul_job_free(&job);
+  }
+  if (status != DTENSOR_OK) dtensor_destroy(&out);
+  *c = out;
+  return status;
 }
 
-static dtensor_status pack(const dtensor *x, dtensor **packed) {
-  DTI_TRY(dti_tensor_create(x->mesh, x->dtype, &x->layout, packed));
-  const dti_array to = dti_tensor_array(*packed), from = dti_tensor_array(x);
-  dti_copy(&to, &from, dtensor_dtype_size(x->dtype), x->mesh->threads);
-  return DTENSOR_OK;
+dtensor_status dtensor_matmul_ex(const dtensor *a, const dtensor *b,
+                                 const dtensor_matmul_opts *opts, dtensor **c) {
+  DTI_API();
+  DTI_CHECK(c || (opts && opts->out), DTENSOR_EINVAL, "the place for the result is NULL");
+  if (c) *c = NULL;
+  dti_matmul_asked asked;
+  DTI_TRY(dti_matmul_ask(a, b, opts, &asked, NULL, NULL));
+  dtensor *out = NULL;
+  const dtensor_status status = run(&asked, opts, &out);
+  dti_matmul_asked_free(&asked);
+  if (c)
+    *c = out;
+  else
+    dtensor_destroy(&out);
+  return status;
 }
 
 dtensor_status dtensor_matmul(const dtensor *a, const dtensor *b, dtensor **c) {
   DTI_API();
   DTI_CHECK(c, DTENSOR_EINVAL, "the place for the result is NULL");
-  *c = NULL;
-  dti_call call;
-  dti_plan plan;
-  DTI_TRY(dti_call_make(&dti_op_matmul, (const dtensor *const[]){a, b}, NULL, &call));
-  dti_plan_make(&call, &plan);
-
-  /* An operand that the kernel would have to copy is copied here if the other one moves: a lack of
-   * memory can still be agreed on now. */
-  dtensor *packed[2] = {NULL, NULL};
-  dtensor_status status = DTENSOR_OK;
-  for (int i = 0; i < 2; i++) {
-    if (plan.moves[i] || !plan.moves[1 - i] || is_for_blas(call.in[i])) continue;
-    status = pack(call.in[i], &packed[i]);
-    if (status == DTENSOR_OK) call.in[i] = packed[i];
-  }
-  status = dti_execute(&call, &plan, status, c);
-  for (int i = 0; i < 2; i++) dtensor_destroy(&packed[i]);
-  return status;
+  return dtensor_matmul_ex(a, b, NULL, c);
 }

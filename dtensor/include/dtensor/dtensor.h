@@ -4,6 +4,7 @@
 
 #include "dtensor/debug.h"
 #include "dtensor/machine.h"
+#include "dtensor/matmul.h"
 #include "dtensor/memory.h"
 #include "dtensor/mesh.h"
 #include "dtensor/ops.h"

@@ -1,0 +1,176 @@
+/* Telling what a matrix product will do. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/ops/matmul_ask.h"
+#include "dtensor/ops/matmul_job.h"
+#include "dtensor/spec/exchange.h"
+#include "dtensor/spec/route.h"
+
+/* ---- bytes in messages: those of the very transfers that would be made */
+
+static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *from,
+                                   const dti_layout *to, const dti_box *box, int64_t *bytes) {
+  const size_t element = dtensor_dtype_size(job->dtype);
+  if (job->mesh->size == 1 || dti_layout_is_local(from, to)) return DTENSOR_OK;
+  dti_route route;
+  dti_route_make(from, to, box, 1, element, &route);
+  const dti_layout *now = from;
+  for (int i = 0; i < route.steps; now = &route.step[i++].to) {
+    const dti_step *step = &route.step[i];
+    if (step->kind == DTI_STEP_GATHER) {
+      int64_t shape[DTENSOR_MAX_NDIM];
+      dti_layout_local(now, job->mesh->coord, shape, NULL);
+      *bytes +=
+          (job->mesh->shape[step->mesh_dim] - 1) * dti_numel(now->ndim, shape) * (int64_t)element;
+      continue;
+    }
+    dti_box part = box ? *box : dti_box_whole(to);
+    if (i > 0) memset(part.from, 0, sizeof part.from);
+    if (i + 1 < route.steps) memset(part.to, 0, sizeof part.to);
+    dti_exchange x;
+    DTI_TRY(dti_exchange_plan(&(dti_exchange_ends){.from = now,
+                                                   .to = &step->to,
+                                                   .box = &part,
+                                                   .from_place = job->mesh->rank,
+                                                   .to_place = job->mesh->rank,
+                                                   .same_mesh = 1},
+                              &x));
+    *bytes += x.elements_received * (int64_t)element;
+    dti_exchange_free(&x);
+  }
+  return DTENSOR_OK;
+}
+
+static dtensor_status add_operand(const dti_matmul_job *job, const dti_operand *operand,
+                                  int64_t *bytes) {
+  if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
+  const dti_layout *from = &operand->source->layout, *to = operand->work;
+  const int is_whole = job->steps == 1 && (job->panels == 1 || !operand->is_panelled);
+  for (int64_t step = 0; step < job->steps; step++)
+    for (int64_t panel = 0; panel < (is_whole ? 1 : job->panels); panel++) {
+      const int64_t n = dti_matmul_panel_runs(job, step, panel, panel + 1, job->runs);
+      const dti_box box = dti_matmul_box(to, operand->k_dim, n, job->runs);
+      DTI_TRY(add_transfer(job, from, to, is_whole ? NULL : &box, bytes));
+    }
+  return DTENSOR_OK;
+}
+
+static dtensor_status add_product(const dti_matmul_job *job, int64_t *bytes) {
+  if (!job->c_moves) return DTENSOR_OK;
+  const dti_layout *c = &job->plan->c, *out = &job->plan->out;
+  if (!job->between.data) return add_transfer(job, c, out, NULL, bytes);
+  DTI_TRY(add_transfer(job, c, &job->between.layout, NULL, bytes));
+  return add_transfer(job, &job->between.layout, out, NULL, bytes);
+}
+
+static dtensor_status fill_info(const dti_matmul_job *job, dtensor_matmul_info *info) {
+  const dti_matmul_plan *plan = job->plan;
+  info->steps = job->steps;
+  info->panels = job->panels;
+  info->slices = job->slices;
+  info->a_in_place = job->a.mode == DTI_OPERAND_IN_PLACE;
+  info->b_in_place = job->b.mode == DTI_OPERAND_IN_PLACE;
+  info->workspace = job->workspace;
+  info->compute = plan->compute;
+  info->communication = plan->communication;
+  info->seconds = plan->seconds;
+  DTI_TRY(add_operand(job, &job->a, &info->bytes_a));
+  DTI_TRY(add_operand(job, &job->b, &info->bytes_b));
+  return add_product(job, &info->bytes_c);
+}
+
+/* ---- text */
+
+typedef struct page {
+  char *text;
+  size_t size, length;
+} page;
+
+__attribute__((format(printf, 2, 3))) static void write_line(page *p, const char *format, ...) {
+  if (p->length >= p->size) return;
+  va_list values;
+  va_start(values, format);
+  const int n = vsnprintf(p->text + p->length, p->size - p->length, format, values);
+  va_end(values);
+  if (n > 0) p->length += (size_t)n;
+}
+
+static void write_operand(page *p, const char *name, const dti_operand *operand, int64_t bytes) {
+  static const char *const modes[] = {"is there", "is read in place", "comes in messages"};
+  char from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
+  write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes\n", name,
+             dti_layout_text(&operand->source->layout, from, sizeof from),
+             dti_layout_text(operand->work, to, sizeof to), modes[operand->mode], bytes);
+}
+
+static void write_text(page *p, const dti_matmul_job *job, const dtensor_matmul_info *info,
+                       const dti_matmul_plan others[], int n_others) {
+  char splits[DTI_TEXT_SIZE], from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
+  const int mesh_ndim = job->mesh->ndim;
+  write_line(p, "matmul [%" PRId64 ",%" PRId64 "] x [%" PRId64 ",%" PRId64 "] %s: splits %s\n",
+             job->plan->a.shape[0], job->plan->a.shape[1], job->plan->b.shape[0],
+             job->plan->b.shape[1], dtensor_dtype_name(job->dtype),
+             dti_matmul_splits_text(job->plan->split, mesh_ndim, splits, sizeof splits));
+  write_operand(p, "a", &job->a, info->bytes_a);
+  write_operand(p, "b", &job->b, info->bytes_b);
+  write_line(p, "  c %s as %s: %" PRId64 " bytes\n",
+             dti_layout_text(&job->plan->c, from, sizeof from),
+             dti_layout_text(&job->plan->out, to, sizeof to), info->bytes_c);
+  write_line(p,
+             "  %" PRId64 " steps of %" PRId64 " panels, %" PRId64 " slices, workspace %" PRId64
+             " bytes\n",
+             info->steps, info->panels, info->slices, info->workspace);
+  write_line(p, "  predicted %.3g s: compute %.3g s, communication %.3g s\n", info->seconds,
+             info->compute, info->communication);
+  for (int i = 0; i < n_others; i++)
+    write_line(p, "  instead of: splits %s, %.3g s, %.0f bytes received, workspace %.0f bytes\n",
+               dti_matmul_splits_text(others[i].split, mesh_ndim, splits, sizeof splits),
+               others[i].seconds,
+               others[i].received[0] + others[i].received[1] + others[i].received[2],
+               others[i].workspace);
+}
+
+/* ---- the public function */
+
+enum { OTHERS = 3 };
+
+dtensor_status dtensor_explain_matmul(const dtensor *a, const dtensor *b,
+                                      const dtensor_matmul_opts *opts, dtensor_matmul_info *info,
+                                      char *text, size_t size) {
+  DTI_API();
+  static const char letters[] = {'m', 'n', 'k', 'a', 'b', '-'};
+  dtensor_matmul_info unasked;
+  if (!info) info = &unasked;
+  *info = (dtensor_matmul_info){.steps = 0};
+  if (text && size > 0) text[0] = 0;
+  dti_matmul_asked asked;
+  dti_matmul_plan others[OTHERS];
+  int n_others = OTHERS;
+  DTI_TRY(dti_matmul_ask(a, b, opts, &asked, others, &n_others));
+  for (int m = 0; m < asked.a->mesh->ndim; m++) info->splits[m] = letters[asked.plan.split[m]];
+  dtensor_status status = DTENSOR_OK;
+  if (dti_mesh_is_member(asked.a->mesh)) {
+    dtensor *out = NULL;
+    dti_matmul_job job = {.plan = NULL};
+    if (opts && opts->out)
+      out = dtensor_retain(opts->out);
+    else
+      status = dti_tensor_create(asked.a->mesh, asked.dtype, &asked.plan.out, &out);
+    if (status == DTENSOR_OK)
+      status = dti_matmul_job_prepare(&job, &asked.plan, asked.a, asked.b, out, &asked.terms,
+                                      asked.max_bytes);
+    if (status == DTENSOR_OK) status = fill_info(&job, info);
+    if (status == DTENSOR_OK && text && size > 0) {
+      page p = {text, size, 0};
+      write_text(&p, &job, info, others, n_others);
+    }
+    dti_matmul_job_free(&job);
+    dtensor_destroy(&out);
+  }
+  dti_matmul_asked_free(&asked);
+  return status;
+}

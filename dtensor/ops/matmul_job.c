@@ -1,0 +1,255 @@
+/* What a matrix product needs before anything moves. */
+#include "dtensor/ops/matmul_job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/base/fail.h"
+#include "dtensor/spec/route.h"
+
+/* A panel or slice is worth its messages from this many bytes and this many k, rows or columns of
+ * each segment on; fewer cost BLAS its speed. */
+enum { PANEL_BYTES = 1 << 15, PANEL_LENGTH = 128 };
+
+static _Thread_local int64_t forced_panels;
+
+void dti_matmul_force_panels(int64_t panels) { forced_panels = panels; }
+int64_t dti_matmul_forced_panels(void) { return forced_panels; }
+
+static int moves(const dti_layout *from, const dti_layout *to) {
+  return !dti_layout_equal(from, to) && !dti_layout_is_local(from, to);
+}
+
+int dti_matmul_job_communicates(const dti_matmul_plan *plan, const dtensor *a, const dtensor *b) {
+  return a->mesh->size > 1 && (moves(&a->layout, &plan->a) || moves(&b->layout, &plan->b) ||
+                               moves(&plan->c, &plan->out));
+}
+
+/* 1 if a move takes one exchange, so that it can be cut. */
+static int is_one_exchange(const dti_layout *from, const dti_layout *to, size_t element) {
+  dti_route route;
+  dti_route_make(from, to, NULL, 1, element, &route);
+  return route.steps == 1 && route.step[0].kind == DTI_STEP_EXCHANGE;
+}
+
+/* ---- cuts */
+
+static int is_periodic(const dti_axis *axis) {
+  for (int level = 0; level < axis->levels; level++)
+    if (axis->p[level].kind == DTENSOR_SHARD_CYCLIC || axis->p[level].kind == DTENSOR_SHARD_STRIDED)
+      return 1;
+  return 0;
+}
+
+/* Into how many pieces something of so many bytes per rank is cut. */
+static int64_t pieces(double bytes, const dti_segments *segments, int64_t at_most) {
+  if (forced_panels > 0) return forced_panels < at_most ? forced_panels : at_most;
+  int64_t n = dti_segments_shortest(segments) / PANEL_LENGTH;
+  if (n > at_most) n = at_most;
+  if ((double)n > bytes / PANEL_BYTES) n = (int64_t)(bytes / PANEL_BYTES);
+  return n > 1 ? n : 1;
+}
+
+static dtensor_status cut_k(dti_matmul_job *job) {
+  const dti_matmul_plan *plan = job->plan;
+  dti_axis axes[3] = {dti_axis_of(&plan->a, 1)};
+  int n = 1;
+  /* In steps, what a rank has of k in a step must be one piece of its buffer. */
+  if (job->steps > 1 && is_periodic(&axes[0])) axes[0].levels = 0;
+  if (job->steps == 1 && job->a.is_panelled) axes[n++] = dti_axis_of(&job->a.source->layout, 1);
+  if (job->steps == 1 && job->b.is_panelled) axes[n++] = dti_axis_of(&job->b.source->layout, 0);
+  DTI_TRY(dti_segments_make(n, axes, &job->k));
+  job->panels = 1;
+  if (job->steps == 1 && (job->a.is_panelled || job->b.is_panelled))
+    job->panels = pieces(plan->received[0] + plan->received[1], &job->k, DTI_MATMUL_PANELS);
+  return DTENSOR_OK;
+}
+
+static dtensor_status cut_product(dti_matmul_job *job, const dti_layout *to) {
+  dti_segments cuts[2];
+  for (int d = 0; d < 2; d++) {
+    const dti_axis axes[] = {dti_axis_of(&job->plan->c, d), dti_axis_of(to, d)};
+    const dtensor_status status = dti_segments_make(2, axes, &cuts[d]);
+    if (status == DTENSOR_OK) continue;
+    if (d == 1) dti_segments_free(&cuts[0]);
+    return status;
+  }
+  job->c_dim = cuts[1].n < cuts[0].n; /* every owner gets a part of every slice */
+  job->c_cuts = cuts[job->c_dim];
+  dti_segments_free(&cuts[1 - job->c_dim]);
+  job->slices = pieces(job->plan->received[2], &job->c_cuts, DTI_MATMUL_SLICES);
+  return DTENSOR_OK;
+}
+
+int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
+                              dti_run runs[]) {
+  return dti_segments_slice(&job->k, step * job->panels + first, step * job->panels + end,
+                            job->steps * job->panels, runs);
+}
+
+dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run) {
+  const int64_t begin = dti_axis_below(axis, coord, run.begin);
+  return (dti_run){begin, dti_axis_below(axis, coord, run.begin + run.length) - begin};
+}
+
+dti_box dti_matmul_box(const dti_layout *layout, int dim, int64_t n, const dti_run runs[]) {
+  dti_box box = dti_box_whole(layout);
+  if (n == 1) { /* as small as it can be: what lies in between has its shape */
+    box.from[dim] = box.to[dim] = runs[0].begin;
+    box.shape[dim] = runs[0].length;
+    return box;
+  }
+  box.cut_dim = dim;
+  box.cuts = n;
+  box.runs = runs;
+  return box;
+}
+
+/* The segment that this rank can multiply before anything has moved. Ranks that compute the same
+ * must do it in the same order. */
+static void find_own(dti_matmul_job *job) {
+  job->own = -1;
+  if (job->steps > 1 || job->panels == 1) return;
+  for (int m = 0; m < job->mesh->ndim; m++)
+    if (job->mesh->shape[m] > 1 && job->plan->split[m] == DTI_MATMUL_WHOLE) return;
+  const dti_axis axis = dti_axis_of(&job->plan->a, 1);
+  for (int64_t s = 0; s < job->k.n; s++) {
+    const dti_run *run = &job->k.run[s];
+    const dti_run local = dti_matmul_local_run(&axis, job->mesh->coord, *run);
+    if (local.length != run->length) continue;
+    dti_operand a, b;
+    dti_stretch stretch[4];
+    dti_array block[2];
+    if (!dti_operand_own(&job->a, local.begin, run->length, run->begin, &a, stretch, &block[0]) ||
+        !dti_operand_own(&job->b, local.begin, run->length, run->begin, &b, stretch + 2, &block[1]))
+      continue;
+    job->own = s;
+    return;
+  }
+}
+
+/* ---- memory */
+
+static dtensor_status make_room(dti_matmul_job *job, size_t elements, void **memory) {
+  const size_t bytes = elements * dtensor_dtype_size(job->dtype);
+  *memory = dti_alloc(bytes);
+  DTI_CHECK(*memory, DTENSOR_ENOMEM, "no memory for %zu bytes of workspace", bytes);
+  job->workspace += (int64_t)bytes;
+  return DTENSOR_OK;
+}
+
+static dtensor_status make_buffer(dti_matmul_job *job, dti_operand *operand) {
+  if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
+  const int64_t k = operand->shape[operand->k_dim];
+  operand->room = k;
+  if (job->steps > 1) { /* the longest of the steps */
+    const dti_axis axis = dti_axis_of(operand->work, operand->k_dim);
+    operand->room = 0;
+    for (int64_t step = 0; step < job->steps; step++) {
+      const int64_t n = dti_matmul_panel_runs(job, step, 0, job->panels, job->runs);
+      int64_t here = 0;
+      for (int64_t i = 0; i < n; i++) {
+        const dti_run run = dti_matmul_local_run(&axis, job->mesh->coord, job->runs[i]);
+        here += run.length;
+      }
+      if (here > operand->room) operand->room = here;
+    }
+  }
+  const int64_t other = operand->shape[1 - operand->k_dim];
+  DTI_TRY(make_room(job, (size_t)(other * operand->room), &operand->buffer));
+  dti_operand_window(operand, 0, operand->room);
+  return DTENSOR_OK;
+}
+
+static int is_owned_alone(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->p[m].kind == DTI_OWNED) return 1;
+  return 0;
+}
+
+/* Where the product is computed, and by which steps it moves from there. */
+static dtensor_status make_product(dti_matmul_job *job, const dti_gemm_terms *terms) {
+  const dti_layout *c = &job->plan->c, *out = &job->plan->out;
+  job->c = dti_tensor_array(job->out);
+  job->c_moves = !dti_layout_equal(c, out);
+  job->terms = *terms;
+  job->slices = 1;
+  if (!job->c_moves && dti_gemm_takes(&job->c)) return DTENSOR_OK;
+
+  /* beta counts in the end. */
+  job->beta[0] = terms->beta[0];
+  job->beta[1] = terms->beta[1];
+  job->terms.beta[0] = job->terms.beta[1] = 0;
+  dti_layout_local(c, job->mesh->coord, job->c.shape, NULL);
+  dti_packed_strides(2, job->c.shape, job->c.stride);
+  DTI_TRY(make_room(job, (size_t)dti_numel(2, job->c.shape), &job->c_buffer));
+  job->c.data = job->c_buffer;
+  if (!job->c_moves) return DTENSOR_OK;
+
+  if (job->beta[0] != 0 || job->beta[1] != 0) {
+    DTI_TRY(dti_tensor_create(job->mesh, job->dtype, out, &job->sum));
+    job->workspace += job->sum->local_numel * (int64_t)dtensor_dtype_size(job->dtype);
+  }
+  dti_route route;
+  dti_route_make(c, out, NULL, 1, dtensor_dtype_size(job->dtype), &route);
+  if (route.step[0].kind != DTI_STEP_EXCHANGE) return DTENSOR_OK;
+  if (route.steps == 1) return cut_product(job, out);
+  if (is_owned_alone(&route.step[0].to)) return DTENSOR_OK;
+  int64_t shape[2];
+  job->between.layout = route.step[0].to;
+  dti_layout_local(&job->between.layout, job->mesh->coord, shape, NULL);
+  dti_packed_strides(2, shape, job->between.stride);
+  DTI_TRY(make_room(job, (size_t)dti_numel(2, shape), &job->between.data));
+  return cut_product(job, &job->between.layout);
+}
+
+static dtensor_status make_runs(dti_matmul_job *job) {
+  const int64_t n = job->k.n * (job->panels + 1) + job->c_cuts.n * job->slices;
+  job->runs = malloc(((size_t)n + 1) * sizeof *job->runs);
+  DTI_CHECK(job->runs, DTENSOR_ENOMEM, "no memory for %lld runs of a panel", (long long)n);
+  job->runs_of_fold = job->runs + job->k.n * job->panels;
+  job->runs_of_slices = job->runs_of_fold + job->k.n;
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_matmul_job_prepare(dti_matmul_job *job, const dti_matmul_plan *plan,
+                                      const dtensor *a, const dtensor *b, dtensor *out,
+                                      const dti_gemm_terms *terms, int64_t max_bytes) {
+  *job = (dti_matmul_job){.plan = plan,
+                          .mesh = a->mesh,
+                          .dtype = a->dtype,
+                          .out = out,
+                          .steps = plan->steps,
+                          .own = -1};
+  const size_t element = dtensor_dtype_size(a->dtype);
+  DTI_TRY(dti_operand_prepare(&job->a, a, &plan->a, 1));
+  DTI_TRY(dti_operand_prepare(&job->b, b, &plan->b, 0));
+  /* The same on all ranks: what moves without messages comes whole. */
+  job->a.is_panelled =
+      moves(&a->layout, &plan->a) && is_one_exchange(&a->layout, &plan->a, element);
+  job->b.is_panelled =
+      moves(&b->layout, &plan->b) && is_one_exchange(&b->layout, &plan->b, element);
+  DTI_TRY(cut_k(job));
+  DTI_TRY(make_product(job, terms));
+  DTI_TRY(make_runs(job));
+  DTI_TRY(make_buffer(job, &job->a));
+  DTI_TRY(make_buffer(job, &job->b));
+  DTI_CHECK(max_bytes == 0 || job->workspace <= max_bytes, DTENSOR_EBUDGET,
+            "this rank needs %lld bytes of workspace, the caller allows %lld",
+            (long long)job->workspace, (long long)max_bytes);
+  job->is_tiled = job->panels > 1 || job->slices > 1;
+  find_own(job);
+  return DTENSOR_OK;
+}
+
+void dti_matmul_job_free(dti_matmul_job *job) {
+  dti_operand_free(&job->a);
+  dti_operand_free(&job->b);
+  dti_segments_free(&job->k);
+  dti_segments_free(&job->c_cuts);
+  free(job->runs);
+  dti_free(job->c_buffer);
+  dti_free(job->between.data);
+  dtensor_destroy(&job->sum);
+}

@@ -1,0 +1,141 @@
+/* One matrix product on its way: what the parts of dtensor_matmul_ex() hand to each other.
+ *
+ *   matmul.c          checks arguments, asks for a plan
+ *   matmul_job.c      operands, buffers, panels: all that can fail on one rank alone
+ *   matmul_operand.c  where the blocks of an operand lie
+ *   matmul_compute.c  multiplies parts of blocks
+ *   matmul_run.c      the pipeline
+ *   matmul_explain.c  tells the plan */
+#ifndef DTENSOR_OPS_MATMUL_JOB_H_
+#define DTENSOR_OPS_MATMUL_JOB_H_
+
+#include "dtensor/kernels/gemm.h"
+#include "dtensor/matmul.h"
+#include "dtensor/redistribute/transfer.h"
+#include "dtensor/spec/matmul_plan.h"
+#include "dtensor/spec/segments.h"
+#include "dtensor/tensor/tensor.h"
+
+/* ---- operands */
+
+typedef enum dti_operand_mode {
+  DTI_OPERAND_RESIDENT, /* it lies as the multiplication takes it */
+  DTI_OPERAND_IN_PLACE, /* it is read where it lies, here or at a neighbour's */
+  DTI_OPERAND_MOVED     /* transfers bring it into a buffer, panel by panel */
+} dti_operand_mode;
+
+/* A stretch of one dimension of an operand's local array. */
+typedef struct dti_stretch {
+  int64_t begin, length;           /* local indices */
+  int64_t source;                  /* local index of `begin` in the array that has it */
+  int64_t coord[DTENSOR_MAX_NDIM]; /* whose that is; -1 on mesh dimensions that do not matter */
+} dti_stretch;
+
+/* The local array of an operand as blocks: the product of the stretches of its two dimensions. */
+typedef struct dti_operand {
+  const dtensor *source;
+  const dti_layout *work; /* how the multiplication takes it */
+  dti_operand_mode mode;
+  int k_dim; /* which of its dimensions is k */
+  int is_panelled;
+  int64_t shape[2];
+  int64_t stretches[2];
+  dti_stretch *stretch[2];
+  dti_array *block; /* stretches[0] x stretches[1] */
+  dtensor *packed;  /* a copy of the source that BLAS takes */
+  void *buffer;     /* MOVED: of `room` along k */
+  int64_t room;
+} dti_operand;
+
+/* Local: the mode, and all tables. in_node: the whole mesh shares memory. Where mine is not
+ * DTENSOR_OK it decides the mode only. */
+dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
+                                   const dti_layout *work, int k_dim);
+void dti_operand_free(dti_operand *operand);
+
+/* The one block that a MOVED operand has while its buffer holds the local k from `begin` on. */
+void dti_operand_window(dti_operand *operand, int64_t begin, int64_t length);
+
+/* 1 if this rank has all that it needs of the local k [begin, begin + length), which begins at the
+ * global index `global`; *own becomes an operand that is read there. */
+int dti_operand_own(const dti_operand *operand, int64_t begin, int64_t length, int64_t global,
+                    dti_operand *own, dti_stretch stretch[2], dti_array *block);
+
+/* ---- the job */
+
+enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 8 };
+
+typedef struct dti_matmul_job {
+  const dti_matmul_plan *plan;
+  dtensor_mesh *mesh;
+  dtensor_dtype dtype;
+  dti_gemm_terms terms;
+  dti_operand a, b;
+  dtensor *out; /* borrowed */
+
+  dti_segments k;        /* of the panels */
+  int64_t steps, panels; /* panels of a step */
+  int64_t own;           /* the segment of k that this rank has already, or -1 */
+
+  /* The product: computed in its place, or in a buffer from where it moves. */
+  dti_array c;        /* where it is computed */
+  void *c_buffer;     /* NULL: in its place */
+  int c_moves, c_dim; /* c_dim: the dimension that is cut into slices */
+  dti_segments c_cuts;
+  int64_t slices;
+  struct { /* a reduction that several ranks want is scattered first; data NULL: it is not */
+    dti_layout layout;
+    void *data;
+    int64_t stride[2];
+  } between;
+  double beta[2]; /* times out, to be added in the end */
+  dtensor *sum;   /* NULL: out itself is written; else out = sum + beta out */
+
+  /* Room for the runs of every panel, of several together, and of every slice: transfers borrow
+   * them. */
+  dti_run *runs, *runs_of_fold, *runs_of_slices;
+
+  int is_tiled; /* transfers travel meanwhile: small pieces, so that they make progress */
+  int64_t workspace;
+} dti_matmul_job;
+
+/* Everything that one rank alone can fail at; what was prepared is freed in any case by
+ * dti_matmul_job_free(). Local. */
+dtensor_status dti_matmul_job_prepare(dti_matmul_job *job, const dti_matmul_plan *plan,
+                                      const dtensor *a, const dtensor *b, dtensor *out,
+                                      const dti_gemm_terms *terms, int64_t max_bytes);
+void dti_matmul_job_free(dti_matmul_job *job);
+
+/* 1 if ranks exchange anything. The same on all of them. */
+int dti_matmul_job_communicates(const dti_matmul_plan *plan, const dtensor *a, const dtensor *b);
+
+/* What a coordinate has of a run of global indices, in local ones. */
+dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);
+
+/* The runs of k of panels first to end-1 of a step, and the box of an array that has them. */
+int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
+                              dti_run runs[]);
+dti_box dti_matmul_box(const dti_layout *layout, int dim, int64_t n, const dti_run runs[]);
+
+/* Run it. Collective over the mesh if the job communicates. */
+dtensor_status dti_matmul_run(dti_matmul_job *job);
+
+/* ---- computing */
+
+/* A part of the product: local rows and columns. */
+typedef struct dti_matmul_part {
+  int64_t begin[2], length[2];
+} dti_matmul_part;
+
+/* part += the product over the local k [begin, end). first: nothing was added to this part before,
+ * so beta counts. poll (may be NULL): a transfer to test between pieces. */
+dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *a,
+                                  const dti_operand *b, const dti_matmul_part *part, int64_t begin,
+                                  int64_t end, int first, dti_transfer *poll);
+
+/* For tests: cut everything that moves into so many panels and slices, and read nothing in place
+ * from other ranks; 0: as is best. Of this thread. */
+void dti_matmul_force_panels(int64_t panels);
+int64_t dti_matmul_forced_panels(void);
+
+#endif

@@ -1,0 +1,194 @@
+/* Where the blocks of an operand lie. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/base/fail.h"
+#include "dtensor/kernels/strided.h"
+#include "dtensor/ops/matmul_job.h"
+
+/* More blocks than this, or narrower ones, are copied together: BLAS needs room to be fast. */
+enum { STRETCHES = 64, NARROW = 32 };
+
+/* ---- stretches: the local indices of one dimension by who has them */
+
+typedef struct stretcher {
+  dti_operand *operand;
+  int dim;
+  int64_t local, origin; /* local and global index where the current run begins */
+} stretcher;
+
+static int same_owner(const dti_stretch *stretch, const int64_t coord[]) {
+  for (int m = 0; m < DTENSOR_MAX_NDIM; m++)
+    if (stretch->coord[m] != coord[m]) return 0;
+  return 1;
+}
+
+/* Any status other than DTENSOR_OK ends the walk: too many. */
+static dtensor_status add_stretch(const dti_piece *piece, void *ctx) {
+  const stretcher *s = ctx;
+  int64_t *n = &s->operand->stretches[s->dim];
+  dti_stretch *last = *n ? &s->operand->stretch[s->dim][*n - 1] : NULL;
+  if (last && last->source + last->length == piece->local && same_owner(last, piece->coord)) {
+    last->length += piece->length;
+    return DTENSOR_OK;
+  }
+  if (*n == STRETCHES) return DTENSOR_EUNSUPPORTED;
+  dti_stretch *fresh = &s->operand->stretch[s->dim][(*n)++];
+  *fresh = (dti_stretch){s->local + (piece->begin - s->origin), piece->length, piece->local, {0}};
+  memcpy(fresh->coord, piece->coord, sizeof fresh->coord);
+  return DTENSOR_OK;
+}
+
+/* 1 if the dimension comes in few and wide stretches. */
+static int stretch_dimension(dti_operand *operand, int dim) {
+  const dti_axis mine = dti_axis_of(operand->work, dim),
+                 theirs = dti_axis_of(&operand->source->layout, dim);
+  const int64_t *me = operand->source->mesh->coord, length = operand->shape[dim];
+  stretcher s = {operand, dim, 0, 0};
+  operand->stretches[dim] = 0;
+  for (int64_t run; s.local < length; s.local += run) {
+    s.origin = dti_axis_global(&mine, me, s.local, &run);
+    if (run > length - s.local) run = length - s.local;
+    if (dti_axis_walk(&theirs, s.origin, s.origin + run, NULL, add_stretch, &s) != DTENSOR_OK)
+      return 0;
+  }
+  const int64_t n = operand->stretches[dim];
+  return n <= 1 || length / n >= NARROW;
+}
+
+/* The mesh coordinate that has a block; -1 in the stretches: any, so this rank's own. */
+static int is_own_block(const dti_operand *operand, const dti_stretch *row,
+                        const dti_stretch *column) {
+  const dtensor_mesh *mesh = operand->source->mesh;
+  for (int m = 0; m < mesh->ndim; m++) {
+    if (row->coord[m] >= 0 && row->coord[m] != mesh->coord[m]) return 0;
+    if (column->coord[m] >= 0 && column->coord[m] != mesh->coord[m]) return 0;
+  }
+  return 1;
+}
+
+/* Point to the blocks in this rank's own memory; 0 if some are elsewhere. */
+static int fill_own_blocks(dti_operand *operand) {
+  const dtensor *x = operand->source;
+  const int64_t element = (int64_t)dtensor_dtype_size(x->dtype);
+  for (int64_t i = 0; i < operand->stretches[0]; i++)
+    for (int64_t j = 0; j < operand->stretches[1]; j++) {
+      const dti_stretch *row = &operand->stretch[0][i], *column = &operand->stretch[1][j];
+      if (!is_own_block(operand, row, column)) return 0;
+      dti_array *block = &operand->block[i * operand->stretches[1] + j];
+      *block = (dti_array){.ndim = 2,
+                           .shape = {row->length, column->length},
+                           .stride = {x->stride[0], x->stride[1]}};
+      block->data =
+          (char *)x->data + (row->source * x->stride[0] + column->source * x->stride[1]) * element;
+    }
+  return 1;
+}
+
+/* ---- the modes */
+
+static void one_block(dti_operand *operand, const dti_array *array) {
+  for (int d = 0; d < 2; d++) {
+    operand->stretches[d] = 1;
+    operand->stretch[d][0] = (dti_stretch){.length = array->shape[d]};
+  }
+  operand->block[0] = *array;
+}
+
+static dtensor_status be_resident(dti_operand *operand) {
+  dti_array array = dti_tensor_array(operand->source);
+  operand->mode = DTI_OPERAND_RESIDENT;
+  if (!dti_gemm_takes(&array)) {
+    const dtensor *x = operand->source;
+    DTI_TRY(dti_tensor_create(x->mesh, x->dtype, &x->layout, &operand->packed));
+    const dti_array packed = dti_tensor_array(operand->packed);
+    dti_copy(&packed, &array, dtensor_dtype_size(x->dtype), x->mesh->threads);
+    array = packed;
+  }
+  one_block(operand, &array);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
+                                   const dti_layout *work, int k_dim) {
+  *operand = (dti_operand){.source = source, .work = work, .k_dim = k_dim};
+  dti_layout_local(work, source->mesh->coord, operand->shape, NULL);
+  for (int d = 0; d < 2; d++) operand->stretch[d] = malloc(STRETCHES * sizeof *operand->stretch[d]);
+  operand->block = malloc((size_t)STRETCHES * STRETCHES * sizeof *operand->block);
+  DTI_CHECK(operand->stretch[0] && operand->stretch[1] && operand->block, DTENSOR_ENOMEM,
+            "no memory for the blocks of an operand");
+  if (dti_layout_equal(&source->layout, work)) return be_resident(operand);
+  const dti_array array = dti_tensor_array(source);
+  if (dti_layout_is_local(&source->layout, work) && dti_gemm_takes(&array) &&
+      stretch_dimension(operand, 0) && stretch_dimension(operand, 1) && fill_own_blocks(operand)) {
+    operand->mode = DTI_OPERAND_IN_PLACE;
+    return DTENSOR_OK;
+  }
+  operand->mode = DTI_OPERAND_MOVED;
+  return DTENSOR_OK;
+}
+
+void dti_operand_free(dti_operand *operand) {
+  for (int d = 0; d < 2; d++) free(operand->stretch[d]);
+  free(operand->block);
+  dti_free(operand->buffer);
+  dtensor_destroy(&operand->packed);
+  *operand = (dti_operand){0};
+}
+
+void dti_operand_window(dti_operand *operand, int64_t begin, int64_t length) {
+  dti_array array = {.data = operand->buffer, .ndim = 2};
+  memcpy(array.shape, operand->shape, sizeof operand->shape);
+  array.shape[operand->k_dim] = length;
+  /* Rows as long as the room, so that a window that is shorter lies as the others do. */
+  array.stride[0] = operand->k_dim == 1 ? operand->room : operand->shape[1];
+  array.stride[1] = 1;
+  one_block(operand, &array);
+  operand->stretch[operand->k_dim][0].begin = begin;
+}
+
+/* ---- what is here before anything has moved */
+
+static int splits_alike(const dti_layout *a, const dti_layout *b, int dim) {
+  for (int m = 0; m < a->mesh_ndim; m++) {
+    const int in_a = dti_placement_is_shard(a->p[m]) && a->p[m].dim == dim;
+    const int in_b = dti_placement_is_shard(b->p[m]) && b->p[m].dim == dim;
+    if (in_a != in_b || (in_a && !dtensor_placement_equal(a->p[m], b->p[m]))) return 0;
+  }
+  return 1;
+}
+
+static int holds_values(const dti_layout *source, const dti_layout *work) {
+  for (int m = 0; m < source->mesh_ndim; m++)
+    if (source->p[m].kind == DTENSOR_PARTIAL && source->mesh[m] > 1 &&
+        !dtensor_placement_equal(source->p[m], work->p[m]))
+      return 0;
+  return 1;
+}
+
+int dti_operand_own(const dti_operand *operand, int64_t begin, int64_t length, int64_t global,
+                    dti_operand *own, dti_stretch stretch[2], dti_array *block) {
+  *own = *operand;
+  if (operand->mode != DTI_OPERAND_MOVED) return 1;
+  const dtensor *x = operand->source;
+  const int k_dim = operand->k_dim;
+  const dti_axis axis = dti_axis_of(&x->layout, k_dim);
+  const int64_t *me = x->mesh->coord, first = dti_axis_below(&axis, me, global);
+  *block = dti_tensor_array(x);
+  if (!splits_alike(&x->layout, operand->work, 1 - k_dim) || !dti_gemm_takes(block) ||
+      !holds_values(&x->layout, operand->work) ||
+      dti_axis_below(&axis, me, global + length) - first != length)
+    return 0;
+  block->shape[k_dim] = length;
+  block->data =
+      (char *)block->data + first * block->stride[k_dim] * (int64_t)dtensor_dtype_size(x->dtype);
+  for (int d = 0; d < 2; d++) {
+    own->stretch[d] = &stretch[d];
+    own->stretches[d] = 1;
+    stretch[d] = (dti_stretch){.length = block->shape[d]};
+  }
+  stretch[k_dim].begin = begin;
+  own->block = block;
+  return 1;
+}

@@ -1,0 +1,270 @@
+/* The pipeline: panels of k arrive while others are multiplied, slices of the product leave while
+ * others are computed. All ranks begin the same transfers in the same order, and find out at the
+ * same wait if one has failed, so none is left waiting. */
+#include <string.h>
+
+#include "dtensor/base/fail.h"
+#include "dtensor/kernels/elementwise.h"
+#include "dtensor/kernels/strided.h"
+#include "dtensor/ops/matmul_job.h"
+
+enum { AHEAD = 4 }; /* panels on their way at a time */
+
+/* A transfer that was begun. */
+typedef struct flight {
+  dti_transfer *transfer; /* NULL: none, or it could not begin */
+  int is_shared;          /* ranks exchange messages, so its outcome is everyone's */
+  dtensor_status begun;
+} flight;
+
+typedef struct pipeline {
+  dti_matmul_job *job;
+  dtensor_status status; /* the first failure: then transfers are still begun, to tell the others */
+  int is_over;           /* a transfer has failed, everywhere: nothing more is begun */
+  int started;           /* something was added to the product */
+  flight a[DTI_MATMUL_PANELS], b[DTI_MATMUL_PANELS], c[DTI_MATMUL_SLICES];
+} pipeline;
+
+static void note(pipeline *p, dtensor_status status) {
+  if (p->status == DTENSOR_OK) p->status = status;
+}
+
+/* ---- transfers */
+
+static void begin(pipeline *p, const dti_transfer_end *from, const dti_transfer_end *to,
+                  const dti_box *box, flight *f) {
+  *f = (flight){NULL, 0, DTENSOR_OK};
+  if (p->is_over) return;
+  f->is_shared = !dti_layout_is_local(from->layout, to->layout);
+  f->begun = dti_transfer_begin(from, to, box, p->job->dtype, 0, p->status, &f->transfer);
+  note(p, f->begun);
+}
+
+/* The others find out here, whenever this rank did. */
+static void finish(pipeline *p, flight *f) {
+  const dtensor_status status = f->transfer ? dti_transfer_wait(&f->transfer) : f->begun;
+  if (f->is_shared && status != DTENSOR_OK) p->is_over = 1;
+  note(p, status);
+}
+
+static void begin_operand(pipeline *p, const dti_operand *operand, int64_t n, const dti_run runs[],
+                          flight *f) {
+  const dtensor *x = operand->source;
+  const dti_array *block = &operand->block[0];
+  const dti_stretch *window = &operand->stretch[operand->k_dim][0];
+  const dti_transfer_end from = {x->mesh, &x->layout, x->data, x->stride};
+  dti_transfer_end to = {x->mesh, operand->work, operand->buffer, block->stride};
+  /* The buffer is a window of the local array: local index 0 would stand before it. */
+  to.data = (char *)operand->buffer -
+            window->begin * block->stride[operand->k_dim] * (int64_t)dtensor_dtype_size(x->dtype);
+  const dti_box box =
+      runs ? dti_matmul_box(operand->work, operand->k_dim, n, runs) : dti_box_whole(operand->work);
+  begin(p, &from, &to, runs ? &box : NULL, f);
+}
+
+/* Panel `panel` of a step; what can not be cut comes with the first one. */
+static void begin_panel(pipeline *p, int64_t step, int64_t panel) {
+  dti_matmul_job *job = p->job;
+  const int is_whole = job->steps == 1 && job->panels == 1;
+  dti_run *runs = job->runs + panel * job->k.n;
+  const int64_t n = dti_matmul_panel_runs(job, step, panel, panel + 1, runs);
+  dti_operand *operands[] = {&job->a, &job->b};
+  flight *flights[] = {&p->a[panel], &p->b[panel]};
+  for (int i = 0; i < 2; i++) {
+    const dti_operand *operand = operands[i];
+    if (operand->mode != DTI_OPERAND_MOVED) continue;
+    if (operand->is_panelled || job->steps > 1)
+      begin_operand(p, operand, n, is_whole ? NULL : runs, flights[i]);
+    else if (panel == 0)
+      begin_operand(p, operand, 0, NULL, flights[i]);
+  }
+}
+
+static void begin_slice(pipeline *p, int64_t slice) {
+  dti_matmul_job *job = p->job;
+  dtensor *target = job->sum ? job->sum : job->out;
+  const dti_transfer_end from = {job->mesh, &job->plan->c, job->c.data, job->c.stride};
+  dti_transfer_end to = {job->mesh, &target->layout, target->data, target->stride};
+  if (job->between.data)
+    to =
+        (dti_transfer_end){job->mesh, &job->between.layout, job->between.data, job->between.stride};
+  dti_box box;
+  if (job->slices > 1) {
+    dti_run *runs = job->runs_of_slices + slice * job->c_cuts.n;
+    const int64_t n = dti_segments_slice(&job->c_cuts, slice, slice + 1, job->slices, runs);
+    box = dti_matmul_box(&job->plan->c, job->c_dim, n, runs);
+  }
+  begin(p, &from, &to, job->slices > 1 ? &box : NULL, &p->c[slice]);
+}
+
+/* ---- computing */
+
+static dti_run before(dti_run run, int64_t end) {
+  const int64_t length = end < run.begin + run.length ? end - run.begin : run.length;
+  return (dti_run){run.begin, length > 0 ? length : 0};
+}
+
+static dti_run after(dti_run run, int64_t begin) {
+  const int64_t end = run.begin + run.length;
+  if (begin < run.begin) begin = run.begin;
+  return (dti_run){begin, begin < end ? end - begin : 0};
+}
+
+/* part += the product over some runs of k, but not over the segment that came first. */
+static void compute(pipeline *p, int64_t n, const dti_run runs[], const dti_matmul_part *part,
+                    int first, dti_transfer *poll) {
+  const dti_matmul_job *job = p->job;
+  const dti_axis axis = dti_axis_of(&job->plan->a, 1);
+  for (int64_t i = 0; i < n; i++) {
+    dti_run pieces[2] = {runs[i], {0, 0}};
+    if (job->own >= 0) {
+      const dti_run own = job->k.run[job->own];
+      pieces[0] = before(runs[i], own.begin);
+      pieces[1] = after(runs[i], own.begin + own.length);
+    }
+    for (int side = 0; side < 2 && p->status == DTENSOR_OK; side++) {
+      const dti_run k = dti_matmul_local_run(&axis, job->mesh->coord, pieces[side]);
+      if (k.length == 0) continue;
+      note(p, dti_matmul_compute(job, &job->a, &job->b, part, k.begin, k.begin + k.length, first,
+                                 poll));
+      first = 0;
+      p->started = 1;
+    }
+  }
+}
+
+static dti_matmul_part whole(const dti_matmul_job *job) {
+  return (dti_matmul_part){.length = {job->c.shape[0], job->c.shape[1]}};
+}
+
+/* What can be multiplied before anything has come. */
+static void compute_own(pipeline *p, dti_transfer *poll) {
+  const dti_matmul_job *job = p->job;
+  const dti_run *run = &job->k.run[job->own];
+  const dti_axis axis = dti_axis_of(&job->plan->a, 1);
+  const dti_run k = dti_matmul_local_run(&axis, job->mesh->coord, *run);
+  dti_operand a, b;
+  dti_stretch stretch[4];
+  dti_array block[2];
+  const dti_matmul_part all = whole(job);
+  dti_operand_own(&job->a, k.begin, k.length, run->begin, &a, stretch, &block[0]);
+  dti_operand_own(&job->b, k.begin, k.length, run->begin, &b, stretch + 2, &block[1]);
+  note(p, dti_matmul_compute(job, &a, &b, &all, k.begin, k.begin + k.length, 1, poll));
+  p->started = 1;
+}
+
+/* Move the buffers of operands to what a step has of k. */
+static void set_windows(pipeline *p, int64_t step) {
+  dti_matmul_job *job = p->job;
+  const dti_axis axis = dti_axis_of(&job->plan->a, 1);
+  const int64_t n = dti_matmul_panel_runs(job, step, 0, job->panels, job->runs);
+  dti_run window = {0, 0};
+  for (int64_t i = 0; i < n; i++) {
+    const dti_run run = dti_matmul_local_run(&axis, job->mesh->coord, job->runs[i]);
+    if (window.length == 0) window.begin = run.begin;
+    if (run.length > 0) window.length = run.begin + run.length - window.begin;
+  }
+  dti_operand *operands[] = {&job->a, &job->b};
+  for (int i = 0; i < 2; i++)
+    if (operands[i]->mode == DTI_OPERAND_MOVED)
+      dti_operand_window(operands[i], window.begin, window.length);
+}
+
+static dti_transfer *on_its_way(const pipeline *p, int64_t panel) {
+  return p->a[panel].transfer ? p->a[panel].transfer : p->b[panel].transfer;
+}
+
+/* The panels of a step but for the last `left` ones, which have arrived in the end too. */
+static void run_step(pipeline *p, int64_t step, int64_t left) {
+  dti_matmul_job *job = p->job;
+  const dti_matmul_part all = whole(job);
+  const int64_t panels = job->panels;
+  if (job->steps > 1) set_windows(p, step);
+  for (int64_t i = 0; i < panels && i < AHEAD; i++) begin_panel(p, step, i);
+  if (job->own >= 0 && p->status == DTENSOR_OK) compute_own(p, on_its_way(p, 0));
+  for (int64_t i = 0; i < panels; i++) {
+    finish(p, &p->a[i]);
+    finish(p, &p->b[i]);
+    if (i + AHEAD < panels) begin_panel(p, step, i + AHEAD);
+    if (i >= panels - left) continue;
+    dti_transfer *next = i + 1 < panels ? on_its_way(p, i + 1) : NULL;
+    const int64_t n = dti_matmul_panel_runs(job, step, i, i + 1, job->runs_of_fold);
+    compute(p, n, job->runs_of_fold, &all, !p->started, next);
+  }
+}
+
+/* The last panels, slice by slice of the product, each of which leaves when it is complete. */
+static void run_slices(pipeline *p, int64_t left) {
+  dti_matmul_job *job = p->job;
+  const int first = !p->started;
+  const dti_axis axis = dti_axis_of(&job->plan->c, job->c_dim);
+  dti_run *runs = job->runs_of_fold;
+  const int64_t n =
+      dti_matmul_panel_runs(job, job->steps - 1, job->panels - left, job->panels, runs);
+  for (int64_t slice = 0; slice < job->slices; slice++) {
+    dti_matmul_part part = whole(job);
+    dti_run *parts = job->runs_of_slices + slice * job->c_cuts.n;
+    const int64_t n_parts =
+        job->slices == 1 ? 1
+                         : dti_segments_slice(&job->c_cuts, slice, slice + 1, job->slices, parts);
+    for (int64_t i = 0; i < n_parts; i++) {
+      if (job->slices > 1) {
+        const dti_run local = dti_matmul_local_run(&axis, job->mesh->coord, parts[i]);
+        part.begin[job->c_dim] = local.begin;
+        part.length[job->c_dim] = local.length;
+      }
+      compute(p, n, runs, &part, first, slice > 0 ? p->c[slice - 1].transfer : NULL);
+    }
+    if (job->c_moves) begin_slice(p, slice);
+  }
+  for (int64_t slice = 0; slice < job->slices; slice++) finish(p, &p->c[slice]);
+}
+
+/* ---- the end */
+
+/* From the layout in between to the one that was asked for. */
+static void spread(pipeline *p) {
+  dti_matmul_job *job = p->job;
+  dtensor *target = job->sum ? job->sum : job->out;
+  const dti_transfer_end from = {job->mesh, &job->between.layout, job->between.data,
+                                 job->between.stride},
+                         to = {job->mesh, &target->layout, target->data, target->stride};
+  flight f;
+  begin(p, &from, &to, NULL, &f);
+  finish(p, &f);
+}
+
+/* out = what was computed elsewhere + beta out. */
+static void add_to_out(dti_matmul_job *job) {
+  const size_t element = dtensor_dtype_size(job->dtype);
+  const dti_array out = dti_tensor_array(job->out),
+                  x = job->sum ? dti_tensor_array(job->sum) : job->c;
+  const int threads = job->mesh->threads;
+  if (job->beta[0] == 0 && job->beta[1] == 0) {
+    dti_copy(&out, &x, element, threads);
+    return;
+  }
+  const float narrow[2] = {(float)job->beta[0], (float)job->beta[1]};
+  const int is_double = job->dtype == DTENSOR_F64 || job->dtype == DTENSOR_C128;
+  dti_binary_apply(DTI_AXPY, job->dtype, &out, &out, &x,
+                   is_double ? (const void *)job->beta : narrow, threads);
+}
+
+dtensor_status dti_matmul_run(dti_matmul_job *job) {
+  pipeline p = {.job = job};
+  /* No part of k at all: then panels add nothing. */
+  if (job->a.shape[1] == 0) {
+    const dti_array a = {job->c.data, 2, {job->c.shape[0], 0}, {1, 1}},
+                    b = {job->c.data, 2, {0, job->c.shape[1]}, {1, 1}};
+    note(&p, dti_gemm(job->dtype, &job->c, &a, &b, &job->terms, job->mesh->threads));
+    p.started = 1;
+  }
+  /* Half of the panels hide the others, the other half hides the slices. */
+  const int64_t left = !job->c_moves ? 0 : job->panels > 1 ? job->panels / 2 : 1;
+  for (int64_t step = 0; step < job->steps; step++)
+    run_step(&p, step, step + 1 == job->steps ? left : 0);
+  if (job->c_moves) run_slices(&p, left);
+  if (job->between.data) spread(&p);
+  if (p.status == DTENSOR_OK && (job->sum || (job->c_buffer && !job->c_moves))) add_to_out(job);
+  return p.status;
+}
