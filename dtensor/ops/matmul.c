@@ -65,7 +65,6 @@ const dti_op dti_op_matmul = {.name = "matmul",
 static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_opts *opts,
                           dtensor **c) {
   const dtensor *a = asked->a, *b = asked->b;
-  dti_comm *comm = NULL;
   dtensor_status status;
   dtensor *out = NULL;
   if (opts && opts->out) {
@@ -77,16 +76,12 @@ static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_op
     if (status == DTENSOR_EDTYPE) return status;
   }
   if (dti_mesh_is_member(a->mesh)) {
-    dti_matmul_job job = {.plan = NULL};
-    if (status == DTENSOR_OK)
-      status =
-          dti_matmul_job_prepare(&job, &asked->plan, a, b, out, &asked->terms, asked->max_bytes);
-    if (dti_matmul_job_communicates(&asked->plan, a, b)) {
-      const dtensor_status reached = dti_mesh_comm(a->mesh, &comm);
-      status = reached == DTENSOR_OK ? dti_comm_agree(comm, status) : reached;
-    }
+    dti_matmul_job job;
+    status =
+        dti_matmul_job_open(&job, &asked->plan, a, b, out, &asked->terms, asked->max_bytes, status);
     if (status == DTENSOR_OK) status = dti_matmul_run(&job);
-    dti_matmul_job_free(&job);
+    const dtensor_status closed = dti_matmul_job_close(&job);
+    if (status == DTENSOR_OK) status = closed;
   }
   if (status != DTENSOR_OK) dtensor_destroy(&out);
   *c = out;

@@ -155,20 +155,20 @@ dtensor_status dtensor_explain_matmul(const dtensor *a, const dtensor *b,
   dtensor_status status = DTENSOR_OK;
   if (dti_mesh_is_member(asked.a->mesh)) {
     dtensor *out = NULL;
-    dti_matmul_job job = {.plan = NULL};
+    dti_matmul_job job;
     if (opts && opts->out)
       out = dtensor_retain(opts->out);
     else
       status = dti_tensor_create(asked.a->mesh, asked.dtype, &asked.plan.out, &out);
-    if (status == DTENSOR_OK)
-      status = dti_matmul_job_prepare(&job, &asked.plan, asked.a, asked.b, out, &asked.terms,
-                                      asked.max_bytes);
+    status = dti_matmul_job_open(&job, &asked.plan, asked.a, asked.b, out, &asked.terms,
+                                 asked.max_bytes, status);
     if (status == DTENSOR_OK) status = fill_info(&job, info);
     if (status == DTENSOR_OK && text && size > 0) {
       page p = {text, size, 0};
       write_text(&p, &job, info, others, n_others);
     }
-    dti_matmul_job_free(&job);
+    const dtensor_status closed = dti_matmul_job_close(&job);
+    if (status == DTENSOR_OK) status = closed;
     dtensor_destroy(&out);
   }
   dti_matmul_asked_free(&asked);

@@ -21,11 +21,6 @@ static int moves(const dti_layout *from, const dti_layout *to) {
   return !dti_layout_equal(from, to) && !dti_layout_is_local(from, to);
 }
 
-int dti_matmul_job_communicates(const dti_matmul_plan *plan, const dtensor *a, const dtensor *b) {
-  return a->mesh->size > 1 && (moves(&a->layout, &plan->a) || moves(&b->layout, &plan->b) ||
-                               moves(&plan->c, &plan->out));
-}
-
 /* 1 if a move takes one exchange, so that it can be cut. */
 static int is_one_exchange(const dti_layout *from, const dti_layout *to, size_t element) {
   dti_route route;
@@ -213,23 +208,19 @@ static dtensor_status make_runs(dti_matmul_job *job) {
   return DTENSOR_OK;
 }
 
-dtensor_status dti_matmul_job_prepare(dti_matmul_job *job, const dti_matmul_plan *plan,
-                                      const dtensor *a, const dtensor *b, dtensor *out,
-                                      const dti_gemm_terms *terms, int64_t max_bytes) {
-  *job = (dti_matmul_job){.plan = plan,
-                          .mesh = a->mesh,
-                          .dtype = a->dtype,
-                          .out = out,
-                          .steps = plan->steps,
-                          .own = -1};
-  const size_t element = dtensor_dtype_size(a->dtype);
-  DTI_TRY(dti_operand_prepare(&job->a, a, &plan->a, 1));
-  DTI_TRY(dti_operand_prepare(&job->b, b, &plan->b, 0));
+/* The cuts and buffers, once it is known what moves. */
+static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, int64_t max_bytes) {
+  const dti_matmul_plan *plan = job->plan;
+  const size_t element = dtensor_dtype_size(job->dtype);
+  dti_operand *operands[] = {&job->a, &job->b};
   /* The same on all ranks: what moves without messages comes whole. */
-  job->a.is_panelled =
-      moves(&a->layout, &plan->a) && is_one_exchange(&a->layout, &plan->a, element);
-  job->b.is_panelled =
-      moves(&b->layout, &plan->b) && is_one_exchange(&b->layout, &plan->b, element);
+  for (int i = 0; i < 2; i++) {
+    const dti_layout *from = &operands[i]->source->layout, *to = operands[i]->work;
+    operands[i]->is_panelled = operands[i]->mode == DTI_OPERAND_MOVED && moves(from, to) &&
+                               is_one_exchange(from, to, element);
+  }
+  job->steps =
+      job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;
   DTI_TRY(cut_k(job));
   DTI_TRY(make_product(job, terms));
   DTI_TRY(make_runs(job));
@@ -243,7 +234,47 @@ dtensor_status dti_matmul_job_prepare(dti_matmul_job *job, const dti_matmul_plan
   return DTENSOR_OK;
 }
 
-void dti_matmul_job_free(dti_matmul_job *job) {
+/* Whether an operand would come in messages that shared memory can save: the same on all ranks. */
+static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
+  if (forced_panels > 0) return DTENSOR_OK;
+  if (!moves(&job->a.source->layout, &job->plan->a) &&
+      !moves(&job->b.source->layout, &job->plan->b))
+    return DTENSOR_OK;
+  dti_node *node;
+  DTI_TRY(dti_comm_node(comm, &node));
+  if (node && dti_node_size(node) == dti_comm_size(comm)) job->node = node;
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *plan,
+                                   const dtensor *a, const dtensor *b, dtensor *out,
+                                   const dti_gemm_terms *terms, int64_t max_bytes,
+                                   dtensor_status mine) {
+  *job = (dti_matmul_job){.plan = plan,
+                          .mesh = a->mesh,
+                          .dtype = a->dtype,
+                          .out = out,
+                          .steps = plan->steps,
+                          .own = -1,
+                          .a = {.source = a},
+                          .b = {.source = b}};
+  const int communicates =
+      a->mesh->size > 1 &&
+      (moves(&a->layout, &plan->a) || moves(&b->layout, &plan->b) || moves(&plan->c, &plan->out));
+  dti_comm *comm = NULL;
+  if (communicates) {
+    DTI_TRY(dti_mesh_comm(a->mesh, &comm));
+    DTI_TRY(find_node(job, comm));
+  }
+  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->a, a, &plan->a, 1);
+  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->b, b, &plan->b, 0);
+  if (job->node) DTI_TRY(mine = dti_matmul_meet(job, mine));
+  if (mine == DTENSOR_OK) mine = prepare(job, terms, max_bytes);
+  return communicates ? dti_comm_agree(comm, mine) : mine;
+}
+
+dtensor_status dti_matmul_job_close(dti_matmul_job *job) {
+  const dtensor_status status = dti_matmul_part_ways(job);
   dti_operand_free(&job->a);
   dti_operand_free(&job->b);
   dti_segments_free(&job->k);
@@ -252,4 +283,5 @@ void dti_matmul_job_free(dti_matmul_job *job) {
   dti_free(job->c_buffer);
   dti_free(job->between.data);
   dtensor_destroy(&job->sum);
+  return status;
 }

@@ -3,12 +3,14 @@
  *   matmul.c          checks arguments, asks for a plan
  *   matmul_job.c      operands, buffers, panels: all that can fail on one rank alone
  *   matmul_operand.c  where the blocks of an operand lie
+ *   matmul_meet.c     ranks that share memory tell each other where their parts lie
  *   matmul_compute.c  multiplies parts of blocks
  *   matmul_run.c      the pipeline
  *   matmul_explain.c  tells the plan */
 #ifndef DTENSOR_OPS_MATMUL_JOB_H_
 #define DTENSOR_OPS_MATMUL_JOB_H_
 
+#include "dtensor/comm/node.h"
 #include "dtensor/kernels/gemm.h"
 #include "dtensor/matmul.h"
 #include "dtensor/redistribute/transfer.h"
@@ -47,11 +49,24 @@ typedef struct dti_operand {
   int64_t room;
 } dti_operand;
 
-/* Local: the mode, and all tables. in_node: the whole mesh shares memory. Where mine is not
- * DTENSOR_OK it decides the mode only. */
+/* The mode, and all tables: it is MOVED where the operand is not here. Local. */
 dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
                                    const dti_layout *work, int k_dim);
 void dti_operand_free(dti_operand *operand);
+
+/* What a rank tells its neighbours of an operand. */
+typedef struct dti_operand_offer {
+  int64_t address; /* of its part of the source, as exported; -1: it cannot be read */
+  int64_t stride[2];
+  int64_t reads; /* 1 if it could read the blocks that it needs where they lie */
+} dti_operand_offer;
+
+/* Of a MOVED operand, where the whole mesh shares memory. Local. */
+dti_operand_offer dti_operand_make_offer(dti_operand *operand, const dti_node *node);
+
+/* Read it in place: all ranks offer and read. offers[member] of the node. */
+void dti_operand_read_in_place(dti_operand *operand, const dti_node *node,
+                               const dti_operand_offer *const offers[]);
 
 /* The one block that a MOVED operand has while its buffer holds the local k from `begin` on. */
 void dti_operand_window(dti_operand *operand, int64_t begin, int64_t length);
@@ -95,19 +110,29 @@ typedef struct dti_matmul_job {
    * them. */
   dti_run *runs, *runs_of_fold, *runs_of_slices;
 
+  /* Where the mesh shares memory and an operand could be read at the neighbours'. */
+  dti_node *node; /* NULL: no meeting is held */
+  uint64_t meeting;
+  int is_met;
+
   int is_tiled; /* transfers travel meanwhile: small pieces, so that they make progress */
   int64_t workspace;
 } dti_matmul_job;
 
-/* Everything that one rank alone can fail at; what was prepared is freed in any case by
- * dti_matmul_job_free(). Local. */
-dtensor_status dti_matmul_job_prepare(dti_matmul_job *job, const dti_matmul_plan *plan,
-                                      const dtensor *a, const dtensor *b, dtensor *out,
-                                      const dti_gemm_terms *terms, int64_t max_bytes);
-void dti_matmul_job_free(dti_matmul_job *job);
+/* Everything that one rank alone can fail at, and the ranks' agreement that none has; `mine`: what
+ * this rank has failed at before. What was opened must be closed in any case: then all neighbours
+ * have read what they need of the operands here. Collective over the mesh if ranks exchange
+ * anything, else local. */
+dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *plan,
+                                   const dtensor *a, const dtensor *b, dtensor *out,
+                                   const dti_gemm_terms *terms, int64_t max_bytes,
+                                   dtensor_status mine);
+dtensor_status dti_matmul_job_close(dti_matmul_job *job);
 
-/* 1 if ranks exchange anything. The same on all of them. */
-int dti_matmul_job_communicates(const dti_matmul_plan *plan, const dtensor *a, const dtensor *b);
+/* The meeting of matmul_meet.c: which operands are read in place is the same on all ranks then.
+ * Does nothing if job->node is NULL. */
+dtensor_status dti_matmul_meet(dti_matmul_job *job, dtensor_status mine);
+dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
 
 /* What a coordinate has of a run of global indices, in local ones. */
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);

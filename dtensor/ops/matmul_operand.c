@@ -8,7 +8,7 @@
 #include "dtensor/ops/matmul_job.h"
 
 /* More blocks than this, or narrower ones, are copied together: BLAS needs room to be fast. */
-enum { STRETCHES = 64, NARROW = 32 };
+enum { STRETCHES = 64, FEW = 4, NARROW = 32 };
 
 /* ---- stretches: the local indices of one dimension by who has them */
 
@@ -54,34 +54,41 @@ static int stretch_dimension(dti_operand *operand, int dim) {
       return 0;
   }
   const int64_t n = operand->stretches[dim];
-  return n <= 1 || length / n >= NARROW;
+  return n <= FEW || length / n >= NARROW;
 }
 
-/* The mesh coordinate that has a block; -1 in the stretches: any, so this rank's own. */
-static int is_own_block(const dti_operand *operand, const dti_stretch *row,
+/* The place in the mesh of who has a block; of several, the one on this rank's own line. */
+static int64_t owner_of(const dti_operand *operand, const dti_stretch *row,
                         const dti_stretch *column) {
   const dtensor_mesh *mesh = operand->source->mesh;
-  for (int m = 0; m < mesh->ndim; m++) {
-    if (row->coord[m] >= 0 && row->coord[m] != mesh->coord[m]) return 0;
-    if (column->coord[m] >= 0 && column->coord[m] != mesh->coord[m]) return 0;
-  }
-  return 1;
+  int64_t coord[DTENSOR_MAX_NDIM];
+  for (int m = 0; m < mesh->ndim; m++)
+    coord[m] = row->coord[m] >= 0      ? row->coord[m]
+               : column->coord[m] >= 0 ? column->coord[m]
+                                       : mesh->coord[m];
+  return dti_mesh_linear(mesh->ndim, mesh->shape, coord);
+}
+
+/* A block in the local array of the rank that has it. */
+static void point_to(dti_operand *operand, int64_t i, int64_t j, void *data,
+                     const int64_t stride[2]) {
+  const dti_stretch *row = &operand->stretch[0][i], *column = &operand->stretch[1][j];
+  const int64_t element = (int64_t)dtensor_dtype_size(operand->source->dtype);
+  operand->block[i * operand->stretches[1] + j] = (dti_array){
+      .data = (char *)data + (row->source * stride[0] + column->source * stride[1]) * element,
+      .ndim = 2,
+      .shape = {row->length, column->length},
+      .stride = {stride[0], stride[1]}};
 }
 
 /* Point to the blocks in this rank's own memory; 0 if some are elsewhere. */
 static int fill_own_blocks(dti_operand *operand) {
   const dtensor *x = operand->source;
-  const int64_t element = (int64_t)dtensor_dtype_size(x->dtype);
   for (int64_t i = 0; i < operand->stretches[0]; i++)
     for (int64_t j = 0; j < operand->stretches[1]; j++) {
-      const dti_stretch *row = &operand->stretch[0][i], *column = &operand->stretch[1][j];
-      if (!is_own_block(operand, row, column)) return 0;
-      dti_array *block = &operand->block[i * operand->stretches[1] + j];
-      *block = (dti_array){.ndim = 2,
-                           .shape = {row->length, column->length},
-                           .stride = {x->stride[0], x->stride[1]}};
-      block->data =
-          (char *)x->data + (row->source * x->stride[0] + column->source * x->stride[1]) * element;
+      if (owner_of(operand, &operand->stretch[0][i], &operand->stretch[1][j]) != x->mesh->rank)
+        return 0;
+      point_to(operand, i, j, x->data, x->stride);
     }
   return 1;
 }
@@ -191,4 +198,43 @@ int dti_operand_own(const dti_operand *operand, int64_t begin, int64_t length, i
   stretch[k_dim].begin = begin;
   own->block = block;
   return 1;
+}
+
+/* ---- blocks at the neighbours' */
+
+/* The bytes from the first to behind the last element, if the first is the lowest; else 0. */
+static size_t extent(const dtensor *x) {
+  int64_t last = 0;
+  for (int d = 0; d < 2; d++) {
+    if (x->stride[d] < 0) return 0;
+    last += (x->local_shape[d] - 1) * x->stride[d];
+  }
+  return (size_t)(last + 1) * dtensor_dtype_size(x->dtype);
+}
+
+dti_operand_offer dti_operand_make_offer(dti_operand *operand, const dti_node *node) {
+  const dtensor *x = operand->source;
+  const dti_array array = dti_tensor_array(x);
+  dti_operand_offer offer = {.address = -1, .stride = {x->stride[0], x->stride[1]}};
+  if (x->local_numel == 0)
+    offer.address = 0; /* nobody will read it */
+  else if (dti_gemm_takes(&array) && extent(x) > 0)
+    offer.address = dti_node_export(node, x->data, extent(x));
+  offer.reads = holds_values(&x->layout, operand->work) && stretch_dimension(operand, 0) &&
+                stretch_dimension(operand, 1);
+  return offer;
+}
+
+void dti_operand_read_in_place(dti_operand *operand, const dti_node *node,
+                               const dti_operand_offer *const offers[]) {
+  const dtensor *x = operand->source;
+  operand->mode = DTI_OPERAND_IN_PLACE;
+  for (int64_t i = 0; i < operand->stretches[0]; i++)
+    for (int64_t j = 0; j < operand->stretches[1]; j++) {
+      const int64_t owner = owner_of(operand, &operand->stretch[0][i], &operand->stretch[1][j]);
+      const int member = dti_node_member(node, (int)owner);
+      void *data =
+          owner == x->mesh->rank ? x->data : dti_node_import(node, member, offers[member]->address);
+      point_to(operand, i, j, data, offers[member]->stride);
+    }
 }
