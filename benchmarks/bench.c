@@ -121,6 +121,7 @@ int main(int argc, char **argv) {
     bench_dispatch(&b);
     bench_matmul(&b);
   } else {
+    bench_matmul(&b);
     bench_redistribute(&b);
     bench_pdgemm(&b);
     bench_print_header(&b);

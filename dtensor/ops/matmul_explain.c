@@ -5,43 +5,22 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
+#include "dtensor/mesh/machine.h"
 #include "dtensor/ops/matmul_ask.h"
 #include "dtensor/ops/matmul_job.h"
-#include "dtensor/spec/exchange.h"
-#include "dtensor/spec/route.h"
+#include "dtensor/redistribute/plan.h"
 
 /* ---- bytes in messages: those of the very transfers that would be made */
 
 static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *from,
                                    const dti_layout *to, const dti_box *box, int64_t *bytes) {
-  const size_t element = dtensor_dtype_size(job->dtype);
-  if (job->mesh->size == 1 || dti_layout_is_local(from, to)) return DTENSOR_OK;
-  dti_route route;
-  dti_route_make(from, to, box, 1, element, &route);
-  const dti_layout *now = from;
-  for (int i = 0; i < route.steps; now = &route.step[i++].to) {
-    const dti_step *step = &route.step[i];
-    if (step->kind == DTI_STEP_GATHER) {
-      int64_t shape[DTENSOR_MAX_NDIM];
-      dti_layout_local(now, job->mesh->coord, shape, NULL);
-      *bytes +=
-          (job->mesh->shape[step->mesh_dim] - 1) * dti_numel(now->ndim, shape) * (int64_t)element;
-      continue;
-    }
-    dti_box part = box ? *box : dti_box_whole(to);
-    if (i > 0) memset(part.from, 0, sizeof part.from);
-    if (i + 1 < route.steps) memset(part.to, 0, sizeof part.to);
-    dti_exchange x;
-    DTI_TRY(dti_exchange_plan(&(dti_exchange_ends){.from = now,
-                                                   .to = &step->to,
-                                                   .box = &part,
-                                                   .from_place = job->mesh->rank,
-                                                   .to_place = job->mesh->rank,
-                                                   .same_mesh = 1},
-                              &x));
-    *bytes += x.elements_received * (int64_t)element;
-    dti_exchange_free(&x);
-  }
+  const dti_transfer_end source = {.mesh = job->mesh, .layout = from};
+  const dti_transfer_end target = {.mesh = job->mesh, .layout = to};
+  dti_transfer_plan *plan;
+  DTI_TRY(dti_transfer_plan_get(&source, &target, box, job->dtype, 0, dti_mesh_is_near(job->mesh),
+                                &plan));
+  *bytes += dti_transfer_plan_count(plan, job->mesh, dtensor_dtype_size(job->dtype)).bytes_received;
+  dti_transfer_plan_release(&plan);
   return DTENSOR_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
+#include "dtensor/mesh/machine.h"
 #include "dtensor/spec/route.h"
 
 /* A panel or slice is worth its messages from this many bytes and this many k, rows or columns of
@@ -22,9 +23,10 @@ static int moves(const dti_layout *from, const dti_layout *to) {
 }
 
 /* 1 if a move takes one exchange, so that it can be cut. */
-static int is_one_exchange(const dti_layout *from, const dti_layout *to, size_t element) {
+static int is_one_exchange(const dtensor_mesh *mesh, const dti_layout *from, const dti_layout *to,
+                           size_t element) {
   dti_route route;
-  dti_route_make(from, to, NULL, 1, element, &route);
+  dti_route_make(from, to, NULL, 1, dti_mesh_is_near(mesh), element, &route);
   return route.steps == 1 && route.step[0].kind == DTI_STEP_EXCHANGE;
 }
 
@@ -187,7 +189,8 @@ static dtensor_status make_product(dti_matmul_job *job, const dti_gemm_terms *te
     job->workspace += job->sum->local_numel * (int64_t)dtensor_dtype_size(job->dtype);
   }
   dti_route route;
-  dti_route_make(c, out, NULL, 1, dtensor_dtype_size(job->dtype), &route);
+  dti_route_make(c, out, NULL, 1, dti_mesh_is_near(job->mesh), dtensor_dtype_size(job->dtype),
+                 &route);
   if (route.step[0].kind != DTI_STEP_EXCHANGE) return DTENSOR_OK;
   if (route.steps == 1) return cut_product(job, out);
   if (is_owned_alone(&route.step[0].to)) return DTENSOR_OK;
@@ -217,7 +220,7 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, 
   for (int i = 0; i < 2; i++) {
     const dti_layout *from = &operands[i]->source->layout, *to = operands[i]->work;
     operands[i]->is_panelled = operands[i]->mode == DTI_OPERAND_MOVED && moves(from, to) &&
-                               is_one_exchange(from, to, element);
+                               is_one_exchange(job->mesh, from, to, element);
   }
   job->steps =
       job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;

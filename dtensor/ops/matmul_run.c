@@ -36,7 +36,8 @@ static void begin(pipeline *p, const dti_transfer_end *from, const dti_transfer_
   *f = (flight){NULL, 0, DTENSOR_OK};
   if (p->is_over) return;
   f->is_shared = !dti_layout_is_local(from->layout, to->layout);
-  f->begun = dti_transfer_begin(from, to, box, p->job->dtype, 0, p->status, &f->transfer);
+  const dti_transfer_item item = {*from, *to, box, p->job->dtype};
+  f->begun = dti_transfer_begin(1, &item, NULL, p->status, &f->transfer);
   note(p, f->begun);
 }
 
