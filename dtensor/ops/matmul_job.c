@@ -40,7 +40,10 @@ static int is_periodic(const dti_axis *axis) {
 }
 
 /* Into how many pieces something of so many bytes per rank is cut. */
-static int64_t pieces(double bytes, const dti_segments *segments, int64_t at_most) {
+static int64_t pieces(const dti_matmul_job *job, double bytes, const dti_segments *segments,
+                      int64_t at_most) {
+  /* Inside of a node a copy is made by the cores that multiply: there is nothing to hide. */
+  if (job->is_in_node) return 1;
   if (forced_panels > 0) return forced_panels < at_most ? forced_panels : at_most;
   int64_t n = dti_segments_shortest(segments) / PANEL_LENGTH;
   if (n > at_most) n = at_most;
@@ -59,7 +62,7 @@ static dtensor_status cut_k(dti_matmul_job *job) {
   DTI_TRY(dti_segments_make(n, axes, &job->k));
   job->panels = 1;
   if (job->steps == 1 && (job->a.is_panelled || job->b.is_panelled))
-    job->panels = pieces(plan->received[0] + plan->received[1], &job->k, DTI_MATMUL_PANELS);
+    job->panels = pieces(job, plan->received[0] + plan->received[1], &job->k, DTI_MATMUL_PANELS);
   return DTENSOR_OK;
 }
 
@@ -75,7 +78,7 @@ static dtensor_status cut_product(dti_matmul_job *job, const dti_layout *to) {
   job->c_dim = cuts[1].n < cuts[0].n; /* every owner gets a part of every slice */
   job->c_cuts = cuts[job->c_dim];
   dti_segments_free(&cuts[1 - job->c_dim]);
-  job->slices = pieces(job->plan->received[2], &job->c_cuts, DTI_MATMUL_SLICES);
+  job->slices = pieces(job, job->plan->received[2], &job->c_cuts, DTI_MATMUL_SLICES);
   return DTENSOR_OK;
 }
 
@@ -237,15 +240,17 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, 
   return DTENSOR_OK;
 }
 
-/* Whether an operand would come in messages that shared memory can save: the same on all ranks. */
+/* Whether the whole mesh shares memory, and an operand would come in messages that this can save:
+ * the same on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
   if (forced_panels > 0) return DTENSOR_OK;
+  dti_node *node;
+  DTI_TRY(dti_comm_node(comm, &node));
+  job->is_in_node = node && dti_node_size(node) == dti_comm_size(comm);
   if (!moves(&job->a.source->layout, &job->plan->a) &&
       !moves(&job->b.source->layout, &job->plan->b))
     return DTENSOR_OK;
-  dti_node *node;
-  DTI_TRY(dti_comm_node(comm, &node));
-  if (node && dti_node_size(node) == dti_comm_size(comm)) job->node = node;
+  if (job->is_in_node) job->node = node;
   return DTENSOR_OK;
 }
 

@@ -111,6 +111,7 @@ typedef struct dti_matmul_job {
   dti_run *runs, *runs_of_fold, *runs_of_slices;
 
   /* Where the mesh shares memory and an operand could be read at the neighbours'. */
+  int is_in_node; /* the whole mesh shares memory */
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
   int is_met;

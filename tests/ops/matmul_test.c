@@ -75,6 +75,15 @@ typedef struct product_case {
   int is_capped;
 } product_case;
 
+/* Explicit sizes borrow their array. */
+static _Thread_local int64_t sizes_room[3][8];
+
+static dtensor_placement random_sizes(int dim, int64_t length, int64_t ranks, int64_t sizes[]) {
+  for (int64_t r = 0; r + 1 < ranks; r++) length -= sizes[r] = random_below(length + 1);
+  sizes[ranks - 1] = length;
+  return dtensor_shard_sizes(dim, sizes);
+}
+
 static dtensor_placement random_placement(void) {
   const int dim = (int)random_below(2);
   switch (random_below(8)) {
@@ -103,7 +112,7 @@ static double complex random_scalar(bool is_complex) {
   return is_complex ? re + ((double)random_below(3) - 1) * I : re;
 }
 
-static product_case random_case(void) {
+static product_case random_case(const int64_t mesh_shape[2]) {
   static const dtensor_dtype dtypes[] = {DTENSOR_F32, DTENSOR_F64, DTENSOR_C64, DTENSOR_C128};
   product_case c = {.m = random_size(), .n = random_size(), .k = random_size()};
   c.dtype = dtypes[random_below(4)];
@@ -118,6 +127,12 @@ static product_case random_case(void) {
   c.target = random_below(3);
   c.alpha = random_below(2) ? 1 : random_scalar(is_complex);
   if (c.target == INTO_OUT && random_below(2)) c.beta = random_scalar(is_complex);
+  /* On the first mesh dimension: then they are for the whole length. */
+  const int64_t ranks = mesh_shape[0], a_rows = c.a_form == DTENSOR_AS_IS ? c.m : c.k,
+                b_rows = c.b_form == DTENSOR_AS_IS ? c.k : c.n;
+  if (random_below(6) == 0) c.a[0] = random_sizes(0, a_rows, ranks, sizes_room[0]);
+  if (random_below(6) == 0) c.b[0] = random_sizes(0, b_rows, ranks, sizes_room[1]);
+  if (random_below(6) == 0) c.c[0] = random_sizes(1, c.n, ranks, sizes_room[2]);
   static const int64_t panels[] = {0, 1, 3, 16};
   c.panels = panels[random_below(4)];
   c.is_capped = random_below(4) == 0;
@@ -195,9 +210,14 @@ static bool is_right(const product_case *c, const dtensor *x) {
   return right;
 }
 
+/* A tensor knows how many explicit sizes it has. */
 static bool lies_as(const dtensor *x, const dtensor_placement p[]) {
   bool alike = true;
-  for (int m = 0; m < 2; m++) alike &= dtensor_placement_equal(dtensor_placement_of(x, m), p[m]);
+  for (int m = 0; m < 2; m++) {
+    dtensor_placement is = dtensor_placement_of(x, m);
+    if (p[m].kind == DTENSOR_SHARD_SIZES) is = is.kind == p[m].kind ? p[m] : is;
+    alike &= dtensor_placement_equal(is, p[m]);
+  }
   return alike;
 }
 
@@ -255,11 +275,12 @@ static void random_products(const test_world *world, uint64_t seed) {
   /* All shapes of two dimensions, those with a 1 among them. */
   for (int64_t rows = 1; rows <= world->size; rows++) {
     if (world->size % rows) continue;
-    REQUIRE_OK(world_mesh(world, 2, (const int64_t[]){rows, world->size / rows}, NULL, &mesh));
+    const int64_t shape[] = {rows, world->size / rows};
+    REQUIRE_OK(world_mesh(world, 2, shape, NULL, &mesh));
     random_state = seed + (uint64_t)rows * 10 + (uint64_t)world->size;
     bool good = true;
     for (int i = 0; i < CASES && good; i++) {
-      const product_case c = random_case();
+      const product_case c = random_case(shape);
       good = run_case(mesh, &c);
     }
     dtensor_mesh_destroy(&mesh);
