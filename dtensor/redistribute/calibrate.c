@@ -172,7 +172,7 @@ static dtensor_status measure_gemm(const bench *b, dtensor_machine *machine) {
   double best = INFINITY;
   for (int i = 0; i < MEMORY_REPEATS; i++) {
     const double begin = dti_event_clock();
-    DTI_TRY(dti_gemm(DTENSOR_F64, &d, &a, &c, b->threads));
+    DTI_TRY(dti_gemm(DTENSOR_F64, &d, &a, &c, NULL, b->threads));
     best = smallest(best, dti_event_clock() - begin);
   }
   machine->flops = 2.0 * GEMM * GEMM * GEMM / best;
