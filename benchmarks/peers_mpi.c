@@ -6,8 +6,7 @@
 #include "benchmarks/bare.h"
 #include "benchmarks/move.h"
 
-/* A block of what one rank sends to another: elements of the source that lie `stride` apart, and
- * the same of the result. */
+/* What one rank sends to another: a block of the source, as ints for MPI. */
 typedef struct blocks {
   int p, h, w;       /* ranks; rows and columns of a block */
   int rows, columns; /* of the source */
