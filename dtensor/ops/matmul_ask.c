@@ -155,11 +155,13 @@ dtensor_status dti_matmul_ask(const dtensor *a, const dtensor *b, const dtensor_
   const int conjugates = is_complex(call.dtype);
   asked->terms.conjugate_a = conjugates && opts->a_form == DTENSOR_CONJUGATE_TRANSPOSED;
   asked->terms.conjugate_b = conjugates && opts->b_form == DTENSOR_CONJUGATE_TRANSPOSED;
-  asked->problem = (dti_matmul_problem){.a = &asked->a->layout,
-                                        .b = &asked->b->layout,
-                                        .element = dtensor_dtype_size(call.dtype),
-                                        .max_bytes = opts->max_bytes,
-                                        .speed = speed_of(asked->a->mesh, call.dtype)};
+  asked->problem =
+      (dti_matmul_problem){.a = &asked->a->layout,
+                           .b = &asked->b->layout,
+                           .is_added = asked->terms.beta[0] != 0 || asked->terms.beta[1] != 0,
+                           .element = dtensor_dtype_size(call.dtype),
+                           .max_bytes = opts->max_bytes,
+                           .speed = speed_of(asked->a->mesh, call.dtype)};
   asked->max_bytes = opts->max_bytes;
   DTI_TRY_OR(failed, status, take_wanted(&call, opts, asked));
   DTI_TRY_OR(failed, status, make_plan(&call, asked, others, n_others));

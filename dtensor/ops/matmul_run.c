@@ -7,6 +7,7 @@
 #include "dtensor/kernels/elementwise.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/ops/matmul_job.h"
+#include "dtensor/spec/pieces.h"
 
 enum { AHEAD = 4 }; /* panels on their way at a time */
 
@@ -48,6 +49,39 @@ static void finish(pipeline *p, flight *f) {
   note(p, status);
 }
 
+/* What this rank has already, into its place: no matter for a transfer, as other ranks may read the
+ * same in place. */
+static dtensor_status copy_here(const dti_transfer_end *from, const dti_transfer_end *to,
+                                const dti_box *box, size_t element) {
+  const int64_t *me = to->mesh->coord;
+  dti_pieces pieces[2] = {{0}, {0}};
+  dti_region mine = {.ndim = 2, .elements = 1}, theirs = {.ndim = 2, .elements = 1};
+  dtensor_status status = DTENSOR_OK;
+  for (int d = 0; d < 2 && status == DTENSOR_OK; d++) {
+    const dti_axis axis = dti_axis_of(to->layout, d), other = dti_axis_of(from->layout, d);
+    dti_run all;
+    dti_window window = {.mine = box->to[d], .theirs = box->from[d]};
+    window.count = dti_box_runs(box, d, &all, &window.runs);
+    status = dti_pieces_cut(&axis, me, &other, &window, me, &pieces[d]);
+    if (status != DTENSOR_OK || pieces[d].shares == 0) {
+      mine.elements = 0;
+      continue;
+    }
+    const dti_share *share = &pieces[d].share[0];
+    mine.count[d] = share->mine_count;
+    mine.runs[d] = pieces[d].mine;
+    mine.elements *= share->elements;
+    theirs.count[d] = share->theirs_count;
+    theirs.runs[d] = pieces[d].theirs;
+  }
+  theirs.elements = mine.elements;
+  if (status == DTENSOR_OK && mine.elements > 0)
+    dti_copy_region(to->data, to->stride, &mine, from->data, from->stride, &theirs, element,
+                    to->mesh->threads);
+  for (int d = 0; d < 2; d++) dti_pieces_free(&pieces[d]);
+  return status;
+}
+
 static void begin_operand(pipeline *p, const dti_operand *operand, int64_t n, const dti_run runs[],
                           flight *f) {
   const dtensor *x = operand->source;
@@ -60,7 +94,10 @@ static void begin_operand(pipeline *p, const dti_operand *operand, int64_t n, co
             window->begin * block->stride[operand->k_dim] * (int64_t)dtensor_dtype_size(x->dtype);
   const dti_box box =
       runs ? dti_matmul_box(operand->work, operand->k_dim, n, runs) : dti_box_whole(operand->work);
-  begin(p, &from, &to, runs ? &box : NULL, f);
+  if (!dti_layout_is_local(from.layout, to.layout))
+    begin(p, &from, &to, runs ? &box : NULL, f);
+  else if (p->status == DTENSOR_OK)
+    note(p, copy_here(&from, &to, &box, dtensor_dtype_size(x->dtype)));
 }
 
 /* Panel `panel` of a step; what can not be cut comes with the first one. */

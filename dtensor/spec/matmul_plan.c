@@ -8,6 +8,7 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/spec/axis.h"
 #include "dtensor/spec/move_cost.h"
+#include "dtensor/spec/route.h"
 
 /* With more combinations than this, only splits that divide the work are tried. */
 enum { COMBINATIONS = 20000 };
@@ -155,11 +156,23 @@ static double later_scatter(const dti_matmul_problem *problem, const dti_matmul_
   return local_bytes(&plan->c, problem->element) * (1 - 1 / parts);
 }
 
+/* Of a product that moves: where it is computed, where it is scattered first if several ranks want
+ * the same sums, and where it arrives before it is added. */
+static double product_room(const dti_matmul_problem *problem, const dti_matmul_plan *plan) {
+  double room = local_bytes(&plan->c, problem->element);
+  if (problem->is_added) room += local_bytes(&plan->out, problem->element);
+  dti_route route;
+  dti_route_make(&plan->c, &plan->out, NULL, 1, problem->element, &route);
+  if (route.steps == 2 && route.step[0].kind == DTI_STEP_EXCHANGE)
+    room += local_bytes(&route.step[0].to, problem->element);
+  return room;
+}
+
 dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmul_plan *plan) {
   const movement a = move(problem->a, &plan->a, problem->element),
                  b = move(problem->b, &plan->b, problem->element),
                  c = move(&plan->c, &plan->out, problem->element);
-  const double product = c.room > 0 ? local_bytes(&plan->c, problem->element) : 0;
+  const double product = c.room > 0 ? product_room(problem, plan) : 0;
   const double k = longest(&plan->a, 1);
   double operands = a.room + b.room;
   plan->steps = 1;
