@@ -6,6 +6,7 @@
 #include "dtensor/base/dtype.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/check.h"
+#include "dtensor/mesh/machine.h"
 #include "dtensor/ops.h"
 #include "dtensor/ops/dispatch.h"
 #include "dtensor/ops/op_list.h"
@@ -159,6 +160,7 @@ dtensor_status dti_matmul_ask(const dtensor *a, const dtensor *b, const dtensor_
       (dti_matmul_problem){.a = &asked->a->layout,
                            .b = &asked->b->layout,
                            .is_added = asked->terms.beta[0] != 0 || asked->terms.beta[1] != 0,
+                           .is_near = dti_mesh_is_near(asked->a->mesh),
                            .element = dtensor_dtype_size(call.dtype),
                            .max_bytes = opts->max_bytes,
                            .speed = speed_of(asked->a->mesh, call.dtype)};

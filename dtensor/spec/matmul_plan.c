@@ -162,7 +162,7 @@ static double product_room(const dti_matmul_problem *problem, const dti_matmul_p
   double room = local_bytes(&plan->c, problem->element);
   if (problem->is_added) room += local_bytes(&plan->out, problem->element);
   dti_route route;
-  dti_route_make(&plan->c, &plan->out, NULL, 1, problem->element, &route);
+  dti_route_make(&plan->c, &plan->out, NULL, 1, problem->is_near, problem->element, &route);
   if (route.steps == 2 && route.step[0].kind == DTI_STEP_EXCHANGE)
     room += local_bytes(&route.step[0].to, problem->element);
   return room;

@@ -33,6 +33,7 @@ typedef struct dti_matmul_problem {
   const dti_layout *a, *b;
   const dti_layout *c; /* how the product has to lie; NULL: as it comes */
   int is_added;        /* the product is added to what lies there already */
+  int is_near;         /* all ranks share memory */
   size_t element;
   int64_t max_bytes; /* of workspace on a rank; 0: no limit */
   dti_matmul_speed speed;
