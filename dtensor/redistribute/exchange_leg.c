@@ -17,8 +17,10 @@ static dtensor_status make_lists(dti_leg *leg) {
     const dti_exchange *copies = leg->part[p].copies;
     if (copies && copies->sends >= outputs) outputs = copies->sends + 1;
   }
-  leg->input = malloc((size_t)inputs * sizeof *leg->input);
-  leg->output = malloc((size_t)outputs * sizeof *leg->output);
+  leg->input = leg->few[0];
+  leg->output = leg->few[1];
+  if (inputs > DTI_LEG_FEW) leg->input = malloc((size_t)inputs * sizeof *leg->input);
+  if (outputs > DTI_LEG_FEW) leg->output = malloc((size_t)outputs * sizeof *leg->output);
   DTI_CHECK(leg->input && leg->output, DTENSOR_ENOMEM, "no memory for a table of %lld arrays",
             (long long)(inputs + outputs));
   return DTENSOR_OK;
@@ -27,16 +29,16 @@ static dtensor_status make_lists(dti_leg *leg) {
 dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
   DTI_TRY(make_lists(leg));
   if (leg->node) DTI_TRY(dti_near_prepare(leg));
-  return dti_streams_prepare(leg);
+  return leg->has_far_peers ? dti_streams_prepare(leg) : DTENSOR_OK;
 }
 
 /* ---- Parcels ---- */
 
 static void fill_box(const dti_leg *leg, const dti_leg_part *part, const dti_box *box,
                      const void *value) {
-  dti_array array = {.data = part->to.data, .ndim = part->to.layout.ndim};
+  dti_array array = {.data = part->to.data, .ndim = part->to.layout->ndim};
   int64_t begin[DTENSOR_MAX_NDIM], offset = 0;
-  dti_layout_local_box(&part->to.layout, part->to.mesh->coord, box->to, box->shape, begin,
+  dti_layout_local_box(part->to.layout, part->to.mesh->coord, box->to, box->shape, begin,
                        array.shape);
   for (int d = 0; d < array.ndim; d++) {
     array.stride[d] = part->to.stride[d];

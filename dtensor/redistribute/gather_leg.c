@@ -16,13 +16,6 @@
 
 enum { ROUNDS_MAX = 32 };
 
-static dti_array side_array(const dti_leg_side *side) {
-  dti_array array = {.data = side->data, .ndim = side->layout.ndim};
-  dti_layout_local(&side->layout, side->mesh->coord, array.shape, NULL);
-  memcpy(array.stride, side->stride, sizeof array.stride);
-  return array;
-}
-
 static dti_array packed(const dti_array *like, void *data) {
   dti_array array = *like;
   array.data = data;
@@ -48,7 +41,7 @@ static int64_t blocks_of_round(const dti_leg *leg, int64_t have) {
 }
 
 dtensor_status dti_gather_leg_prepare(dti_leg *leg) {
-  const dti_array from = side_array(&leg->part->from);
+  const dti_array from = dti_leg_array(&leg->part->from);
   const int64_t ranks = ranks_of(leg);
   leg->elements = dti_numel(from.ndim, from.shape);
   const size_t bytes = (size_t)leg->elements * leg->part->element;
@@ -88,8 +81,8 @@ static dtensor_status start_round(dti_leg *leg) {
 static void reduce_blocks(dti_leg *leg) {
   const dti_leg_part *part = leg->part;
   const int64_t ranks = ranks_of(leg), me = part->to.mesh->coord[leg->mesh_dim];
-  const dtensor_reduce_op op = part->from.layout.p[leg->mesh_dim].op;
-  const dti_array to = side_array(&part->to), block_array = packed(&to, NULL);
+  const dtensor_reduce_op op = part->from.layout->p[leg->mesh_dim].op;
+  const dti_array to = dti_leg_array(&part->to), block_array = packed(&to, NULL);
   dti_run run[DTENSOR_MAX_NDIM];
   dti_region whole = {.ndim = to.ndim, .elements = leg->elements};
   for (int d = 0; d < to.ndim; d++) {
@@ -106,7 +99,7 @@ static void reduce_blocks(dti_leg *leg) {
 }
 
 dtensor_status dti_gather_leg_start(dti_leg *leg) {
-  const dti_array from = side_array(&leg->part->from), in = packed(&from, block(leg, 0));
+  const dti_array from = dti_leg_array(&leg->part->from), in = packed(&from, block(leg, 0));
   dti_copy(&in, &from, leg->part->element, 1);
   leg->have = 1;
   return leg->batch ? start_round(leg) : DTENSOR_OK;

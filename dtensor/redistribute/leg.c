@@ -95,8 +95,8 @@ void dti_leg_free(dti_leg *leg) {
     dti_free(leg->part[p].lent_from);
     dti_free(leg->part[p].lent_to);
   }
-  free(leg->input);
-  free(leg->output);
+  if (leg->input != leg->few[0]) free(leg->input);
+  if (leg->output != leg->few[1]) free(leg->output);
   dti_free(leg->entries);
   dti_free(leg->gathered);
   *leg = (dti_leg){.mesh_dim = -1};

@@ -16,10 +16,20 @@
 /* An array on one side of a leg. */
 typedef struct dti_leg_side {
   dtensor_mesh *mesh;
-  dti_layout layout;
+  const dti_layout *layout; /* the plan's */
   void *data;
+  int64_t shape[DTENSOR_MAX_NDIM]; /* of the local array; zeros where there is none */
   int64_t stride[DTENSOR_MAX_NDIM];
 } dti_leg_side;
+
+static inline dti_array dti_leg_array(const dti_leg_side *side) {
+  dti_array array = {.data = side->data, .ndim = side->layout->ndim};
+  for (int d = 0; d < array.ndim; d++) {
+    array.shape[d] = side->shape[d];
+    array.stride[d] = side->stride[d];
+  }
+  return array;
+}
 
 typedef enum dti_part_kind {
   DTI_PART_EXCHANGE, /* each rank collects what it needs */
@@ -41,6 +51,8 @@ typedef struct dti_leg_part {
   void *lent_from, *lent_to;
 } dti_leg_part;
 
+enum { DTI_LEG_FEW = 4 };
+
 typedef struct dti_leg {
   int mesh_dim; /* gathers: the dimension that is reduced; else -1 */
   int parts;
@@ -53,6 +65,7 @@ typedef struct dti_leg {
   int64_t chunk_bytes; /* of a message, at most */
   int is_limited;      /* the caller has set a limit to the buffers */
   dti_node *node;      /* NULL: all peers are far */
+  int has_far_peers;   /* there may be some */
   uint64_t meeting;    /* of node */
 
   /* exchanges */
@@ -60,7 +73,8 @@ typedef struct dti_leg {
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
   dti_streams streams;
-  dti_part *input, *output; /* room for those of one combine */
+  dti_part *input, *output; /* room for those of one combine: `few`, or of their own */
+  dti_part few[2][DTI_LEG_FEW];
 
   /* gathers */
   dti_batch *batch;

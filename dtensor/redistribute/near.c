@@ -33,13 +33,6 @@ int dti_is_near(const dti_leg *leg, int rank) {
   return leg->node && rank != dti_comm_rank(leg->comm) && dti_node_member(leg->node, rank) >= 0;
 }
 
-static dti_array array_of(const dti_leg_side *side) {
-  dti_array array = {.data = side->data, .ndim = side->layout.ndim};
-  dti_layout_local(&side->layout, side->mesh->coord, array.shape, NULL);
-  memcpy(array.stride, side->stride, sizeof array.stride);
-  return array;
-}
-
 static dti_array packed_like(const dti_array *array, void *data) {
   dti_array packed = *array;
   packed.data = data;
@@ -52,9 +45,7 @@ static dti_array packed_like(const dti_array *array, void *data) {
 }
 
 static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
-  if (!dti_mesh_is_member(side->mesh)) return 0;
-  const dti_array array = array_of(side);
-  return dti_numel(array.ndim, array.shape) * (int64_t)part->element;
+  return dti_numel(side->layout->ndim, side->shape) * (int64_t)part->element;
 }
 
 /* Whether a neighbour reads this rank's source. */
@@ -106,7 +97,7 @@ dtensor_status dti_near_prepare(dti_leg *leg) {
 static entry entry_of(const dti_leg *leg, const dti_leg_side *side, void *lent) {
   entry e = {.address = NOWHERE};
   if (!side->data || !dti_mesh_is_member(side->mesh)) return e;
-  dti_array array = array_of(side);
+  dti_array array = dti_leg_array(side);
   if (lent) array = packed_like(&array, lent);
   e.address = dti_node_export(leg->node, array.data, 1);
   memcpy(e.stride, array.stride, sizeof e.stride);
@@ -115,15 +106,15 @@ static entry entry_of(const dti_leg *leg, const dti_leg_side *side, void *lent) 
 
 static entry put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk) {
   entry e = {.address = ON_DESK};
-  const dti_array array = array_of(&part->from), packed = packed_like(&array, desk->data);
+  const dti_array array = dti_leg_array(&part->from), packed = packed_like(&array, desk->data);
   dti_copy(&packed, &array, part->element, leg->threads);
   memcpy(e.stride, packed.stride, sizeof e.stride);
   return e;
 }
 
 static int is_whole(const dti_leg_part *part) {
-  for (int d = 0; d < part->to.layout.ndim; d++)
-    if (part->box.shape[d] != part->to.layout.shape[d]) return 0;
+  for (int d = 0; d < part->to.layout->ndim; d++)
+    if (part->box.shape[d] != part->to.layout->shape[d]) return 0;
   return !part->box.runs;
 }
 
@@ -136,11 +127,12 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
   for (int p = 0; p < leg->parts && verdict == DTI_ALL_IS_WELL; p++) {
     const dti_leg_part *part = &leg->part[p];
     if (part->lent_from) {
-      const dti_array array = array_of(&part->from), copy = packed_like(&array, part->lent_from);
+      const dti_array array = dti_leg_array(&part->from),
+                      copy = packed_like(&array, part->lent_from);
       dti_copy(&copy, &array, part->element, leg->threads);
     }
     if (part->lent_to && !is_whole(part)) { /* what lies outside of the box comes back unchanged */
-      const dti_array array = array_of(&part->to), copy = packed_like(&array, part->lent_to);
+      const dti_array array = dti_leg_array(&part->to), copy = packed_like(&array, part->lent_to);
       dti_copy(&copy, &array, part->element, leg->threads);
     }
     const int on_desk = fits_desk(leg, part) && is_read(leg, part);
@@ -191,7 +183,7 @@ void dti_near_take_back(const dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
     if (!part->lent_to) continue;
-    const dti_array array = array_of(&part->to), lent = packed_like(&array, part->lent_to);
+    const dti_array array = dti_leg_array(&part->to), lent = packed_like(&array, part->lent_to);
     dti_copy(&array, &lent, part->element, leg->threads);
   }
 }

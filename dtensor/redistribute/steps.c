@@ -39,31 +39,30 @@ dtensor_status dti_steps_begin(dti_steps_request *request) {
 /* ---- This rank's part ---- */
 
 static int holds_value(const dti_leg_side *side) {
-  for (int m = 0; m < side->layout.mesh_ndim; m++)
-    if (side->layout.p[m].kind == DTI_OWNED && side->layout.p[m].param != side->mesh->coord[m])
+  for (int m = 0; m < side->layout->mesh_ndim; m++)
+    if (side->layout->p[m].kind == DTI_OWNED && side->layout->p[m].param != side->mesh->coord[m])
       return 0;
-  return dti_mesh_is_member(side->mesh);
+  return 1;
 }
 
+static dti_leg_side side_of(const dti_transfer_end *end, const dti_layout *layout) {
+  dti_leg_side side = {.mesh = end->mesh, .layout = layout, .data = end->data};
+  if (dti_mesh_is_member(end->mesh)) dti_layout_local(layout, end->mesh->coord, side.shape, NULL);
+  if (end->stride) memcpy(side.stride, end->stride, (size_t)layout->ndim * sizeof *end->stride);
+  return side;
+}
+
+/* The array that a leg leaves for the next one. */
 static dtensor_status make_between(dti_steps *steps, dti_leg_side *side, size_t element,
                                    void **between) {
-  int64_t shape[DTENSOR_MAX_NDIM];
   side->data = NULL;
-  if (!holds_value(side)) return DTENSOR_OK;
-  dti_layout_local(&side->layout, side->mesh->coord, shape, NULL);
-  dti_packed_strides(side->layout.ndim, shape, side->stride);
-  const size_t bytes = (size_t)dti_numel(side->layout.ndim, shape) * element;
+  if (!dti_mesh_is_member(side->mesh) || !holds_value(side)) return DTENSOR_OK;
+  dti_packed_strides(side->layout->ndim, side->shape, side->stride);
+  const size_t bytes = (size_t)dti_numel(side->layout->ndim, side->shape) * element;
   *between = side->data = dti_alloc(bytes);
   DTI_CHECK(side->data, DTENSOR_ENOMEM, "no memory for %zu bytes in between", bytes);
   steps->bytes_between += (int64_t)bytes;
   return DTENSOR_OK;
-}
-
-static dti_leg_side side_of(const dti_transfer_end *end) {
-  dti_leg_side side = {.mesh = end->mesh, .layout = *end->layout, .data = end->data};
-  if (end->stride)
-    memcpy(side.stride, end->stride, (size_t)end->layout->ndim * sizeof *end->stride);
-  return side;
 }
 
 /* Gathers are made of messages: nobody comes to the meeting. */
@@ -78,7 +77,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
                                dtensor_status mine) {
   const dti_transfer_item *item = &request->items[i];
   const dti_transfer_plan *plan = steps->plan[i];
-  dti_leg_side here = side_of(&item->from);
+  dti_leg_side here = side_of(&item->from, &plan->from);
   for (int l = 0; l < plan->route.steps; l++) {
     const dti_step *step = &plan->route.step[l];
     dti_leg *leg = &steps->leg[l];
@@ -91,8 +90,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
     part->dtype = item->dtype;
     part->element = dtensor_dtype_size(item->dtype);
     part->from = here;
-    part->to = side_of(&item->to);
-    part->to.layout = step->to;
+    part->to = side_of(&item->to, &step->to);
     part->box = item->box ? *item->box : dti_box_whole(item->to.layout);
     /* What lies in between is the box alone. */
     if (l > 0) memset(part->box.from, 0, sizeof part->box.from);
@@ -123,28 +121,37 @@ static dti_leg leg_of(const dti_steps_request *request, int l) {
                    .chunk_bytes = chunk_bytes(request),
                    .is_limited = max_bytes(request) > 0,
                    .node = request->node,
+                   .has_far_peers = !request->is_local && !request->is_near,
                    .meeting = request->meetings > 0 ? request->meeting[l] : 0};
 }
 
-/* The ways of all items, then room for their legs. */
-static dtensor_status make_room(const dti_steps_request *request, dti_steps *steps) {
+/* The ways of all items. */
+static dtensor_status find_ways(const dti_steps_request *request, dti_steps *steps, int *legs) {
   const size_t n = (size_t)request->n;
-  steps->n = request->n;
-  steps->plan = calloc(n, sizeof *steps->plan);
+  steps->plan = request->n == 1 ? &steps->only_plan : calloc(n, sizeof *steps->plan);
   DTI_CHECK(steps->plan, DTENSOR_ENOMEM, "no memory for %zu plans", n);
-  int legs = 1;
+  steps->n = request->n;
+  *legs = 1;
   for (int i = 0; i < request->n; i++) {
     const dti_transfer_item *item = &request->items[i];
     DTI_TRY(dti_transfer_plan_get(&item->from, &item->to, item->box, item->dtype,
                                   max_bytes(request), request->is_near, &steps->plan[i]));
-    if (steps->plan[i]->route.steps > legs) legs = steps->plan[i]->route.steps;
+    if (steps->plan[i]->route.steps > *legs) *legs = steps->plan[i]->route.steps;
   }
-  const size_t parts = (size_t)legs * n;
-  steps->part = calloc(parts, sizeof *steps->part);
-  steps->between = calloc(parts, sizeof *steps->between);
-  steps->leg = calloc((size_t)legs, sizeof *steps->leg);
-  DTI_CHECK(steps->part && steps->between && steps->leg, DTENSOR_ENOMEM,
-            "no memory for %zu parts of a transfer", parts);
+  return DTENSOR_OK;
+}
+
+/* Room for the legs. */
+static dtensor_status make_room(const dti_steps_request *request, dti_steps *steps) {
+  int legs = 1;
+  DTI_TRY(find_ways(request, steps, &legs));
+  const size_t parts = (size_t)legs * (size_t)request->n;
+  const size_t of_legs = (size_t)legs * sizeof *steps->leg, of_parts = parts * sizeof *steps->part;
+  char *room = calloc(1, of_legs + of_parts + parts * sizeof *steps->between);
+  DTI_CHECK(room, DTENSOR_ENOMEM, "no memory for %zu parts of a transfer", parts);
+  steps->leg = (dti_leg *)(void *)room;
+  steps->part = (dti_leg_part *)(void *)(room + of_legs);
+  steps->between = (void **)(void *)(room + of_legs + of_parts);
   steps->legs = legs;
   for (int l = 0; l < legs; l++) {
     steps->leg[l] = leg_of(request, l);
@@ -184,9 +191,7 @@ void dti_steps_free(dti_steps *steps) {
   for (int l = 0; l < steps->legs; l++) dti_leg_free(&steps->leg[l]);
   for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
   for (int i = 0; steps->plan && i < steps->n; i++) dti_transfer_plan_release(&steps->plan[i]);
-  free(steps->plan);
-  free(steps->leg);
-  free(steps->part);
-  free(steps->between);
+  if (steps->plan != &steps->only_plan) free(steps->plan);
+  free(steps->leg); /* with parts and what is in between */
   *steps = (dti_steps){0};
 }

@@ -25,6 +25,7 @@ typedef struct dti_steps_request {
 typedef struct dti_steps {
   int legs, n;
   dti_transfer_plan **plan; /* of each item */
+  dti_transfer_plan *only_plan;
   dti_leg *leg;
   dti_leg_part *part; /* of all legs */
   void **between;     /* legs x n: the array that a leg writes for an item and the next one reads */
