@@ -37,7 +37,11 @@ static void begin(pipeline *p, const dti_transfer_end *from, const dti_transfer_
   *f = (flight){NULL, 0, DTENSOR_OK};
   if (p->is_over) return;
   f->is_shared = !dti_layout_is_local(from->layout, to->layout);
-  const dti_transfer_item item = {*from, *to, box, p->job->dtype};
+  const dti_transfer_item item = {.from = *from,
+                                  .to = *to,
+                                  .box = box,
+                                  .dtype = p->job->dtype,
+                                  .is_private = to->data == p->job->out->data};
   f->begun = dti_transfer_begin(1, &item, NULL, p->status, &f->transfer);
   note(p, f->begun);
 }

@@ -77,7 +77,9 @@ dtensor_status dtensor_full_tensor(const dtensor *x, void *global) {
   dti_layout whole = layout_at(&x->layout, -1);
   int64_t stride[DTENSOR_MAX_NDIM];
   dti_packed_strides(whole.ndim, whole.shape, stride);
-  const dti_transfer_item item = {
-      .from = dti_tensor_end(x), .to = {x->mesh, &whole, global, stride}, .dtype = x->dtype};
+  const dti_transfer_item item = {.from = dti_tensor_end(x),
+                                  .to = {x->mesh, &whole, global, stride},
+                                  .dtype = x->dtype,
+                                  .is_private = 1};
   return dti_transfer_run(1, &item, NULL, mine);
 }

@@ -90,6 +90,7 @@ static void settle_parcel(const dti_leg *leg, int p, const dti_parcel *parcel) {
   const dti_leg_part *part = &leg->part[p];
   const dti_exchange *x = part->exchange;
   dti_leg_list_inputs(leg, p, parcel);
+  if (!leg->input[0].data) return; /* its owner delivers it */
   const dti_part out = {part->to.data, part->to.stride, &parcel->region};
   dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
               leg->threads);
@@ -110,6 +111,7 @@ static void settle_near(dti_leg *leg) {
       const dti_parcel *parcel = &x->parcel[(first + i) % x->parcels];
       if (!comes_by_stream(leg, part, parcel)) settle_parcel(leg, p, parcel);
     }
+    if (leg->node) dti_near_deliver(leg, p);
   }
 }
 
@@ -225,9 +227,14 @@ static void count_near(const dti_leg *leg) {
   }
 }
 
-dtensor_status dti_exchange_leg_start(dti_leg *leg) {
-  for (int p = 0; p < leg->parts; p++)
+void dti_leg_fill(dti_leg *leg) {
+  for (int p = 0; p < leg->parts && !leg->is_filled; p++)
     if (leg->part[p].exchange->fill) fill_identity(leg, &leg->part[p]);
+  leg->is_filled = 1;
+}
+
+dtensor_status dti_exchange_leg_start(dti_leg *leg) {
+  dti_leg_fill(leg);
   if (leg->node)
     count_near(leg);
   else

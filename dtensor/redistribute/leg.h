@@ -47,8 +47,10 @@ typedef struct dti_leg_part {
   size_t element;
   const dti_exchange *exchange; /* from -> to; of SHARE_OUT to the shares, one parcel at most */
   const dti_exchange *copies;   /* SHARE_OUT: from the shares to `to`; else NULL */
-  /* What neighbours use in place of an array that is not in shared memory; else NULL. */
+  /* What neighbours use in place of an array that they cannot reach; else NULL. */
   void *lent_from, *lent_to;
+  int is_private; /* the target may be such an array */
+  int delivers;   /* the source is: this rank writes its parts into the neighbours' targets */
 } dti_leg_part;
 
 enum { DTI_LEG_FEW = 4 };
@@ -69,6 +71,7 @@ typedef struct dti_leg {
   uint64_t meeting;    /* of node */
 
   /* exchanges */
+  int is_filled;
   int posted, collected, left; /* how far the meeting has come */
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
@@ -124,6 +127,10 @@ dtensor_status dti_gather_leg_advance(dti_leg *leg, int *done);
 
 /* The rank of leg->comm at a place of a side's mesh; this process for DTI_SELF. */
 int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place);
+
+/* Targets that no parcel fills whole: the identity of the reduction, once, before anybody writes.
+ */
+void dti_leg_fill(dti_leg *leg);
 
 /* leg->input[k]: the k-th source of a parcel of which all are on this node. */
 void dti_leg_list_inputs(const dti_leg *leg, int part, const dti_parcel *parcel);

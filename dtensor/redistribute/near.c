@@ -62,17 +62,34 @@ static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
          bytes_of(part, &part->from) <= DESK_DATA;
 }
 
-int dti_near_is_awaited(const dti_leg *leg) {
-  for (int p = 0; p < leg->parts; p++)
-    if (is_read(leg, &leg->part[p]) && !fits_desk(leg, &leg->part[p])) return 1;
+/* Whether a neighbour writes into this rank's target. */
+static int is_written(const dti_leg *leg, int p) {
+  const dti_leg_part *part = &leg->part[p];
+  if (part->kind == DTI_PART_SHARE_OUT) return 1;
+  for (int64_t i = 0; part->exchange->contributions == 1 && i < part->exchange->parcels; i++) {
+    const int rank = dti_leg_rank(leg, &part->from, part->exchange->parcel[i].sources[0]);
+    if (dti_is_near(leg, rank) && !dti_near_source(leg, p, rank).data) return 1;
+  }
   return 0;
+}
+
+int dti_near_is_awaited(const dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    if (is_read(leg, part) && !fits_desk(leg, part) && !part->delivers) return 1;
+    if (is_written(leg, p)) return 1;
+  }
+  return 0;
+}
+
+static int is_reachable(const dti_leg *leg, const dti_leg_part *part, const dti_leg_side *side) {
+  return bytes_of(part, side) == 0 || !side->data || dti_node_export(leg->node, side->data, 1) >= 0;
 }
 
 static dtensor_status lend(dti_leg *leg, const dti_leg_part *part, const dti_leg_side *side,
                            void **lent) {
   const int64_t bytes = bytes_of(part, side);
-  if (bytes == 0 || !side->data || dti_node_export(leg->node, side->data, 1) >= 0)
-    return DTENSOR_OK;
+  if (is_reachable(leg, part, side)) return DTENSOR_OK;
   *lent = dti_alloc((size_t)bytes);
   DTI_CHECK(*lent, DTENSOR_ENOMEM, "no memory to lend %lld bytes to the ranks of this node",
             (long long)bytes);
@@ -83,8 +100,11 @@ static dtensor_status lend(dti_leg *leg, const dti_leg_part *part, const dti_leg
 dtensor_status dti_near_prepare(dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     dti_leg_part *part = &leg->part[p];
-    if (is_read(leg, part) && !fits_desk(leg, part))
-      DTI_TRY(lend(leg, part, &part->from, &part->lent_from));
+    if (is_read(leg, part) && !fits_desk(leg, part)) {
+      part->delivers = part->kind == DTI_PART_EXCHANGE && part->exchange->contributions == 1 &&
+                       !part->is_private && !is_reachable(leg, part, &part->from);
+      if (!part->delivers) DTI_TRY(lend(leg, part, &part->from, &part->lent_from));
+    }
     if (part->kind == DTI_PART_SHARE_OUT) DTI_TRY(lend(leg, part, &part->to, &part->lent_to));
   }
   if (leg->parts <= DESK_PARTS) return DTENSOR_OK;
@@ -124,6 +144,7 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
   desk->verdict = verdict;
   desk->elsewhere = leg->entries ? dti_node_export(leg->node, leg->entries, 1) : NOWHERE;
   entries *all = leg->entries ? leg->entries : desk->here;
+  if (verdict == DTI_ALL_IS_WELL) dti_leg_fill(leg);
   for (int p = 0; p < leg->parts && verdict == DTI_ALL_IS_WELL; p++) {
     const dti_leg_part *part = &leg->part[p];
     if (part->lent_from) {
@@ -177,6 +198,19 @@ dti_near_array dti_near_source(const dti_leg *leg, int part, int rank) {
 dti_near_array dti_near_target(const dti_leg *leg, int part, int rank) {
   const int member = dti_node_member(leg->node, rank);
   return array_at(leg, &entries_of(leg, part, member)->to, member);
+}
+
+void dti_near_deliver(const dti_leg *leg, int p) {
+  const dti_leg_part *part = &leg->part[p];
+  const dti_exchange *x = part->exchange;
+  for (int64_t i = 0; part->delivers && i < x->sends; i++) {
+    const int rank = dti_leg_rank(leg, &part->to, x->send[i].peer);
+    if (!dti_is_near(leg, rank)) continue;
+    const dti_near_array to = dti_near_target(leg, p, rank);
+    const dti_part in = {part->from.data, part->from.stride, &x->send[i].region};
+    const dti_part out = {to.data, to.stride, &x->send[i].theirs};
+    dti_combine(part->dtype, x->op, 1, 1, &in, 1, &out, leg->threads);
+  }
 }
 
 void dti_near_take_back(const dti_leg *leg) {

@@ -13,8 +13,9 @@ typedef struct dti_near_array {
 /* Whether this rank and `rank` of leg->comm read each other's memory; 0 for this rank itself. */
 int dti_is_near(const dti_leg *leg, int rank);
 
-/* Allocate what is lent in place of arrays that neighbours need and cannot reach, and room for what
- * a desk cannot hold. */
+/* Find out about arrays that neighbours need and cannot reach, as those of the user: a source that
+ * is not reduced is delivered, everything else is lent a copy. And make room for what a desk cannot
+ * hold. */
 dtensor_status dti_near_prepare(dti_leg *leg);
 
 /* See dti_leg_post(). */
@@ -26,9 +27,13 @@ int64_t dti_near_verdict(const dti_leg *leg);
 /* Whether neighbours read this rank's arrays in place, so that it must wait until they have. */
 int dti_near_is_awaited(const dti_leg *leg);
 
-/* What a neighbour has posted: the source or the target array of a part. */
+/* What a neighbour has posted: the source or the target array of a part. A source of NULL: it
+ * delivers itself. */
 dti_near_array dti_near_source(const dti_leg *leg, int part, int rank);
 dti_near_array dti_near_target(const dti_leg *leg, int part, int rank);
+
+/* Write this rank's source, which neighbours cannot reach, into their targets. */
+void dti_near_deliver(const dti_leg *leg, int part);
 
 /* Bring back what neighbours wrote into a lent target. */
 void dti_near_take_back(const dti_leg *leg);

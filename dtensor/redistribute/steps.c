@@ -87,6 +87,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
     part->kind = step->kind == DTI_STEP_SHARE_OUT ? DTI_PART_SHARE_OUT : DTI_PART_EXCHANGE;
     part->exchange = &plan->exchange[l];
     part->copies = step->kind == DTI_STEP_SHARE_OUT ? &plan->copies : NULL;
+    part->is_private = item->is_private && is_last;
     part->dtype = item->dtype;
     part->element = dtensor_dtype_size(item->dtype);
     part->from = here;

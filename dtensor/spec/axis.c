@@ -3,7 +3,9 @@
 #include "dtensor/spec/split.h"
 
 dti_axis dti_axis_of(const dti_layout *layout, int dim) {
-  dti_axis axis = {.size = layout->shape[dim]};
+  dti_axis axis; /* entries beyond its levels are not written: axes are made often */
+  axis.size = layout->shape[dim];
+  axis.levels = 0;
   for (int i = 0; i < layout->mesh_ndim; i++) {
     const int m = layout->order[i];
     if (!dti_placement_is_shard(layout->p[m]) || layout->p[m].dim != dim) continue;

@@ -48,6 +48,7 @@ static void assign_roles(planner *plan) {
   const dti_layout *from = ends->from, *to = ends->to;
   dti_exchange *x = plan->exchange;
   x->divisor = 1;
+  x->contributions = 1;
   plan->from_size = 1;
   for (int m = 0; m < from->mesh_ndim; m++) {
     const dtensor_placement p = from->p[m];
@@ -59,6 +60,7 @@ static void assign_roles(planner *plan) {
                     : is_partial(p) && !kept  ? FROM_ALL
                                               : FROM_NEAR;
     if (plan->from[m] != FROM_ALL) continue;
+    x->contributions *= from->mesh[m];
     x->op = p.op == DTENSOR_AVG ? DTENSOR_SUM : p.op;
     if (p.op == DTENSOR_AVG) x->divisor *= from->mesh[m];
   }

@@ -50,9 +50,10 @@ typedef struct dti_exchange {
   int64_t messages_received, elements_received, elements_sent;
   int fill; /* parcels leave elements out: fill (the box) with the identity of fill_op first */
   dtensor_reduce_op fill_op;
-  dtensor_reduce_op op; /* how contributions combine */
-  int64_t divisor;      /* what the combined value is divided by: 1, or the ranks averaged over */
-  void *memory;         /* behind the tables */
+  int64_t contributions; /* to each parcel of any rank */
+  dtensor_reduce_op op;  /* how they combine */
+  int64_t divisor;       /* what the combined value is divided by: 1, or the ranks averaged over */
+  void *memory;          /* behind the tables */
 } dti_exchange;
 
 /* Errors: DTENSOR_ENOMEM */

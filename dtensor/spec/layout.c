@@ -56,9 +56,20 @@ int dti_layout_equal(const dti_layout *a, const dti_layout *b) {
   return 1;
 }
 
+static int is_split(const dti_layout *layout, int dim) {
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (dti_placement_is_shard(layout->p[m]) && layout->p[m].dim == dim) return 1;
+  return 0;
+}
+
 void dti_layout_local(const dti_layout *layout, const int64_t coord[], int64_t shape[],
                       int64_t offset[]) {
   for (int d = 0; d < layout->ndim; d++) {
+    if (!is_split(layout, d)) {
+      if (shape) shape[d] = layout->shape[d];
+      if (offset) offset[d] = 0;
+      continue;
+    }
     const dti_axis axis = dti_axis_of(layout, d);
     if (shape) shape[d] = dti_axis_length(&axis, coord);
     if (offset) offset[d] = dti_axis_offset(&axis, coord);
