@@ -114,7 +114,7 @@ typedef struct dti_matmul_job {
   int is_in_node; /* the whole mesh shares memory */
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
-  int is_met;
+  int is_met, has_left;
 
   int is_tiled; /* transfers travel meanwhile: small pieces, so that they make progress */
   int64_t workspace;
@@ -133,6 +133,9 @@ dtensor_status dti_matmul_job_close(dti_matmul_job *job);
 /* The meeting of matmul_meet.c: which operands are read in place is the same on all ranks then.
  * Does nothing if job->node is NULL. */
 dtensor_status dti_matmul_meet(dti_matmul_job *job, dtensor_status mine);
+/* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few. */
+void dti_matmul_leave(dti_matmul_job *job);
+/* Wait for all others to leave: then this rank's memory is its own again. */
 dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
 
 /* What a coordinate has of a run of global indices, in local ones. */

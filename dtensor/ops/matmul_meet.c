@@ -44,15 +44,24 @@ static int is_read_by_all(const dti_matmul_job *job, const note *const notes[], 
   return 1;
 }
 
+void dti_matmul_leave(dti_matmul_job *job) {
+  if (!job->is_met || job->has_left) return;
+  job->has_left = 1;
+  dti_node_leave(job->node, job->meeting);
+}
+
 static void decide(dti_matmul_job *job, const note *const notes[],
                    const dti_operand_offer *offers[]) {
   dti_operand *operands[] = {&job->a, &job->b};
+  int reads = 0;
   for (int i = 0; i < 2; i++) {
     if (operands[i]->mode != DTI_OPERAND_MOVED || !is_read_by_all(job, notes, i)) continue;
     for (int member = 0; member < dti_node_size(job->node); member++)
       offers[member] = &notes[member]->offer[i];
     dti_operand_read_in_place(operands[i], job->node, offers);
+    reads = 1;
   }
+  if (!reads) dti_matmul_leave(job);
 }
 
 dtensor_status dti_matmul_meet(dti_matmul_job *job, dtensor_status mine) {
@@ -91,7 +100,6 @@ dtensor_status dti_matmul_meet(dti_matmul_job *job, dtensor_status mine) {
 
 dtensor_status dti_matmul_part_ways(dti_matmul_job *job) {
   if (!job->is_met) return DTENSOR_OK;
-  job->is_met = 0;
-  dti_node_leave(job->node, job->meeting);
+  dti_matmul_leave(job);
   return wait_for(job, dti_node_all_left);
 }

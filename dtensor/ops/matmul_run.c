@@ -257,6 +257,7 @@ static void run_slices(pipeline *p, int64_t left) {
       }
       compute(p, n, runs, &part, first, slice > 0 ? p->c[slice - 1].transfer : NULL);
     }
+    if (slice + 1 == job->slices) dti_matmul_leave(job); /* all is multiplied */
     if (job->c_moves) begin_slice(p, slice);
   }
   for (int64_t slice = 0; slice < job->slices; slice++) finish(p, &p->c[slice]);

@@ -31,7 +31,7 @@ static double really_received(const dti_layout *from, const dti_layout *to) {
   double elements = 0;
   for (int m = 0; m < from->mesh_ndim; m++) ranks *= from->mesh[m];
   dti_route route;
-  dti_route_make(from, to, NULL, 1, 8, &route);
+  dti_route_make(from, to, NULL, 1, 0, 8, &route);
   const dti_layout *now = from;
   for (int i = 0; i < route.steps; now = &route.step[i++].to)
     for (int64_t place = 0; place < ranks; place++) {
