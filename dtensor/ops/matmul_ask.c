@@ -165,7 +165,6 @@ dtensor_status dti_matmul_ask(const dtensor *a, const dtensor *b, const dtensor_
   asked->problem =
       (dti_matmul_problem){.a = &asked->a->layout,
                            .b = &asked->b->layout,
-                           .is_near = dti_mesh_is_near(asked->a->mesh),
                            .is_added = asked->terms.beta[0] != 0 || asked->terms.beta[1] != 0,
                            .is_near = dti_mesh_is_near(asked->a->mesh),
                            .element = dtensor_dtype_size(call.dtype),

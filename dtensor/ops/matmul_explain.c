@@ -10,7 +10,7 @@
 #include "dtensor/ops/matmul_job.h"
 #include "dtensor/redistribute/plan.h"
 
-/* ---- bytes in messages: those of the very transfers that would be made */
+/* ---- bytes: those of the very transfers that would be made, or saved by reading in place */
 
 static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *from,
                                    const dti_layout *to, const dti_box *box, int64_t *bytes) {
@@ -26,6 +26,7 @@ static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *
 
 static dtensor_status add_operand(const dti_matmul_job *job, const dti_operand *operand,
                                   int64_t *bytes) {
+  *bytes += operand->read.bytes_received;
   if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
   const dti_layout *from = &operand->source->layout, *to = operand->work;
   const int is_whole = job->steps == 1 && (job->panels == 1 || !operand->is_panelled);

@@ -214,6 +214,19 @@ static dtensor_status make_runs(dti_matmul_job *job) {
   return DTENSOR_OK;
 }
 
+/* What shared memory saves in messages is counted like them: it is read all the same. */
+static dtensor_status count_reads(dti_operand *operand) {
+  const dtensor *x = operand->source;
+  if (operand->mode != DTI_OPERAND_IN_PLACE || !moves(&x->layout, operand->work)) return DTENSOR_OK;
+  const dti_transfer_end from = {.mesh = x->mesh, .layout = &x->layout},
+                         to = {.mesh = x->mesh, .layout = operand->work};
+  dti_transfer_plan *plan;
+  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, x->dtype, 0, 1, &plan));
+  operand->read = dti_transfer_plan_count(plan, x->mesh, dtensor_dtype_size(x->dtype));
+  dti_transfer_plan_release(&plan);
+  return DTENSOR_OK;
+}
+
 /* The cuts and buffers, once it is known what moves. */
 static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, int64_t max_bytes) {
   const dti_matmul_plan *plan = job->plan;
@@ -227,6 +240,8 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, 
   }
   job->steps =
       job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;
+  DTI_TRY(count_reads(&job->a));
+  DTI_TRY(count_reads(&job->b));
   DTI_TRY(cut_k(job));
   DTI_TRY(make_product(job, terms));
   DTI_TRY(make_runs(job));

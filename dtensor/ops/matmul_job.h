@@ -13,7 +13,7 @@
 #include "dtensor/comm/node.h"
 #include "dtensor/kernels/gemm.h"
 #include "dtensor/matmul.h"
-#include "dtensor/redistribute/transfer.h"
+#include "dtensor/redistribute/plan.h"
 #include "dtensor/spec/matmul_plan.h"
 #include "dtensor/spec/segments.h"
 #include "dtensor/tensor/tensor.h"
@@ -43,9 +43,10 @@ typedef struct dti_operand {
   int64_t shape[2];
   int64_t stretches[2];
   dti_stretch *stretch[2];
-  dti_array *block; /* stretches[0] x stretches[1] */
-  dtensor *packed;  /* a copy of the source that BLAS takes */
-  void *buffer;     /* MOVED: of `room` along k */
+  dti_array *block;              /* stretches[0] x stretches[1] */
+  dtensor *packed;               /* a copy of the source that BLAS takes */
+  dti_transfer_plan_totals read; /* IN_PLACE: what is read at the neighbours', and they here */
+  void *buffer;                  /* MOVED: of `room` along k */
   int64_t room;
 } dti_operand;
 

@@ -3,6 +3,7 @@
  * same wait if one has failed, so none is left waiting. */
 #include <string.h>
 
+#include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/elementwise.h"
 #include "dtensor/kernels/strided.h"
@@ -293,8 +294,18 @@ static void add_to_out(dti_matmul_job *job) {
                    is_double ? (const void *)job->beta : narrow, threads);
 }
 
+static void count(const dti_transfer_plan_totals *read) {
+  dti_counters *counters = dti_event_counters();
+  counters->messages_received += read->messages_received;
+  counters->messages_sent += read->messages_sent;
+  counters->bytes_received += read->bytes_received;
+  counters->bytes_sent += read->bytes_sent;
+}
+
 dtensor_status dti_matmul_run(dti_matmul_job *job) {
   pipeline p = {.job = job};
+  count(&job->a.read);
+  count(&job->b.read);
   /* No part of k at all: then panels add nothing. */
   if (job->a.shape[1] == 0) {
     const dti_array a = {job->c.data, 2, {job->c.shape[0], 0}, {1, 1}},

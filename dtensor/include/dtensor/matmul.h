@@ -68,7 +68,8 @@ typedef struct dtensor_matmul_info {
                                         Partial; '-': all coordinates compute the same */
   int64_t steps;                     /* of k, one after the other, because of max_bytes */
   int64_t panels, slices;            /* of k in a step, and of the product */
-  int64_t bytes_a, bytes_b, bytes_c; /* received in messages, as the counters will count */
+  int64_t bytes_a, bytes_b,
+      bytes_c;                /* received, or read at the neighbours', as the counters will count */
   int a_in_place, b_in_place; /* read where it lies, in this rank's or a neighbour's memory */
   int64_t workspace;          /* bytes */
   double compute, communication, seconds; /* predicted; seconds: of both, overlapped */
