@@ -87,6 +87,20 @@ static void write_operand(page *p, const char *name, const dti_operand *operand,
              dti_layout_text(operand->work, to, sizeof to), modes[operand->mode], bytes);
 }
 
+/* What a rank would receive if inputs and product were cut into one block for each rank. */
+static void write_bound(page *p, const dti_matmul_job *job) {
+  const dti_layout *a = &job->plan->a, *b = &job->plan->b;
+  const int64_t m = a->shape[0], n = b->shape[1], k = a->shape[1], ranks = job->mesh->size;
+  const double element = (double)dtensor_dtype_size(job->dtype);
+  int64_t grid[3];
+  if (m == 0 || n == 0 || k == 0) return;
+  const double blocked = dti_matmul_grid(m, n, k, ranks, grid) * element;
+  write_line(p,
+             "  blocked on %" PRId64 " x %" PRId64 " x %" PRId64
+             " ranks for m, n, k: %.0f bytes received; no algorithm receives less than %.0f\n",
+             grid[0], grid[1], grid[2], blocked, dti_matmul_bound(m, n, k, ranks) * element);
+}
+
 static void write_text(page *p, const dti_matmul_job *job, const dtensor_matmul_info *info,
                        const dti_matmul_plan others[], int n_others) {
   char splits[DTI_TEXT_SIZE], from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
@@ -106,6 +120,7 @@ static void write_text(page *p, const dti_matmul_job *job, const dtensor_matmul_
              info->steps, info->panels, info->slices, info->workspace);
   write_line(p, "  predicted %.3g s: compute %.3g s, communication %.3g s\n", info->seconds,
              info->compute, info->communication);
+  write_bound(p, job);
   for (int i = 0; i < n_others; i++)
     write_line(p, "  instead of: splits %s, %.3g s, %.0f bytes received, workspace %.0f bytes\n",
                dti_matmul_splits_text(others[i].split, mesh_ndim, splits, sizeof splits),

@@ -16,7 +16,6 @@ enum { PANEL_BYTES = 1 << 15, PANEL_LENGTH = 128 };
 static _Thread_local int64_t forced_panels;
 
 void dti_matmul_force_panels(int64_t panels) { forced_panels = panels; }
-int64_t dti_matmul_forced_panels(void) { return forced_panels; }
 
 static int moves(const dti_layout *from, const dti_layout *to) {
   return !dti_layout_equal(from, to) && !dti_layout_is_local(from, to);

@@ -1,6 +1,7 @@
 /* One matrix product on its way: what the parts of dtensor_matmul_ex() hand to each other.
  *
- *   matmul.c          checks arguments, asks for a plan
+ *   matmul_ask.c      checks arguments, asks for a plan
+ *   matmul.c          the public functions
  *   matmul_job.c      operands, buffers, panels: all that can fail on one rank alone
  *   matmul_operand.c  where the blocks of an operand lie
  *   matmul_meet.c     ranks that share memory tell each other where their parts lie
@@ -166,6 +167,5 @@ dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *
 /* For tests: cut everything that moves into so many panels and slices, and read nothing in place
  * from other ranks; 0: as is best. Of this thread. */
 void dti_matmul_force_panels(int64_t panels);
-int64_t dti_matmul_forced_panels(void);
 
 #endif

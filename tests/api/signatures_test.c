@@ -88,6 +88,10 @@ static const struct {
   dtensor_status (*permute)(const dtensor *, const int[], dtensor **);
   dtensor_status (*cast)(const dtensor *, dtensor_dtype, dtensor **);
   dtensor_status (*item)(const dtensor *, void *);
+  dtensor_status (*matmul_ex)(const dtensor *, const dtensor *, const dtensor_matmul_opts *,
+                              dtensor **);
+  dtensor_status (*explain_matmul)(const dtensor *, const dtensor *, const dtensor_matmul_opts *,
+                                   dtensor_matmul_info *, char *, size_t);
 } functions = {dtensor_status_name,
                dtensor_last_error,
                dtensor_real,
@@ -140,7 +144,9 @@ static const struct {
                dtensor_transpose,
                dtensor_permute,
                dtensor_cast,
-               dtensor_item};
+               dtensor_item,
+               dtensor_matmul_ex,
+               dtensor_explain_matmul};
 
 /* The values are part of what was compiled, too. */
 DTEST(Signatures, ConstantsKeepTheirValues) {

@@ -90,6 +90,7 @@ DTEST_WORLD(MatmulFailure, TheTextTellsThePlan, 4) {
                                     sizeof text));
   EXPECT_CONTAINS(text, "matmul [64,64] x [64,64] f64: splits ");
   EXPECT_CONTAINS(text, "predicted ");
+  EXPECT_CONTAINS(text, "no algorithm receives less than ");
   if (world->size == 4) {
     EXPECT_STREQ(info.splits, "mn");
     EXPECT_CONTAINS(text, "instead of: splits ");

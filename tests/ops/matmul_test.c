@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dtensor/dtensor.h"
+#include "dtensor/mesh/machine.h"
 #include "dtensor/ops/matmul_job.h"
 #include "tests/harness/dtest.h"
 #include "tests/redistribute/world.h"
@@ -289,3 +290,42 @@ static void random_products(const test_world *world, uint64_t seed) {
 }
 
 DTEST_WORLD(Matmul, RandomProducts, 1, 2, 3, 4, 6) { random_products(world, 20261124); }
+
+/* Ranks that share memory read each other's operands, and nobody returns while his are read: the
+ * next numbers are written at once. */
+DTEST_WORLD(Matmul, OperandsMayChangeAsSoonAsItReturns, 2, 3, 4) {
+  enum { N = 60, TURNS = 40 };
+  static const char *const layouts[][2] = {{"S(0)", "S(0)"}, {"S(1)", "S(1)"}, {"S(0)", "S(1)"}};
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  for (int i = 0; i < 3; i++) {
+    dtensor_placement pa, pb;
+    dtensor *a = NULL, *b = NULL;
+    REQUIRE_OK(dtensor_placements_parse(layouts[i][0], 1, &pa));
+    REQUIRE_OK(dtensor_placements_parse(layouts[i][1], 1, &pb));
+    REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, (int64_t[]){N, N}, &pa, &a));
+    REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, (int64_t[]){N, N}, &pb, &b));
+    dtensor_matmul_info info;
+    REQUIRE_OK(dtensor_explain_matmul(a, b, NULL, &info, NULL, 0));
+    if (dti_mesh_is_near(mesh)) {
+      EXPECT_TRUE(info.a_in_place || info.b_in_place);
+      EXPECT_EQ(info.workspace, 0);
+    }
+    bool right = true;
+    for (int turn = 1; turn <= TURNS; turn++) {
+      dtensor *c = NULL;
+      dtensor *changes[] = {a, b};
+      for (int x = 0; x < 2; x++)
+        for (int64_t e = 0; e < dtensor_local_size(changes[x], -1); e++)
+          ((double *)dtensor_local_data(changes[x]))[e] = turn;
+      REQUIRE_OK(dtensor_matmul(a, b, &c));
+      for (int64_t e = 0; e < dtensor_local_size(c, -1); e++)
+        right &= ((const double *)dtensor_local_data(c))[e] == (double)N * turn * turn;
+      dtensor_destroy(&c);
+    }
+    EXPECT_TRUE(right);
+    dtensor_destroy(&b);
+    dtensor_destroy(&a);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
