@@ -18,7 +18,7 @@ static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *
   const dti_transfer_end target = {.mesh = job->mesh, .layout = to};
   dti_transfer_plan *plan;
   DTI_TRY(dti_transfer_plan_get(&source, &target, box, job->dtype, 0, dti_mesh_is_near(job->mesh),
-                                &plan));
+                                0, &plan));
   *bytes += dti_transfer_plan_count(plan, job->mesh, dtensor_dtype_size(job->dtype)).bytes_received;
   dti_transfer_plan_release(&plan);
   return DTENSOR_OK;

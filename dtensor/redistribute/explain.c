@@ -82,10 +82,10 @@ static dtensor_status answer(const inquiry *q, dtensor_plan_info *info) {
   if (dti_transfer_plan_moves_nothing(&from, &to, NULL)) return DTENSOR_OK;
   const int is_near = dti_mesh_is_near(q->x->mesh);
   const dti_question question =
-      dti_transfer_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near);
+      dti_transfer_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near, 0);
   DTI_TRY(list_options(&question, info));
   dti_transfer_plan *plan;
-  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, &plan));
+  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, 0, &plan));
   const dti_transfer_plan_totals mine =
       dti_transfer_plan_count(plan, q->x->mesh, dtensor_dtype_size(q->x->dtype));
   dti_transfer_plan_release(&plan);

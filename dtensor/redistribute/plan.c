@@ -18,13 +18,15 @@ void dti_transfer_plan_release(dti_transfer_plan **plan_) {
 }
 
 dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                                        dtensor_dtype dtype, int64_t max_bytes, int is_near) {
+                                        dtensor_dtype dtype, int64_t max_bytes, int is_near,
+                                        int in_batch) {
   return (dti_question){.from = from->layout,
                         .to = to->layout,
                         .same_mesh = dti_mesh_same(from->mesh, to->mesh),
                         .element = dtensor_dtype_size(dtype),
                         .max_bytes = max_bytes,
                         .is_near = is_near,
+                        .in_batch = in_batch,
                         .machine = &dti_mesh_machine_of(to->mesh)->machine,
                         .topology = dti_mesh_topology(to->mesh)};
 }
@@ -148,7 +150,7 @@ static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer
 
 dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
                                       const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                      int is_near, dti_transfer_plan **out) {
+                                      int is_near, int in_batch, dti_transfer_plan **out) {
   *out = NULL;
   dti_transfer_plan *plan;
   DTI_TRY(new_plan(from->layout, to->layout, &plan));
@@ -160,7 +162,8 @@ dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_tr
     dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh), is_near,
                    dtensor_dtype_size(dtype), &plan->route);
   } else {
-    dti_question question = dti_transfer_plan_question(from, to, dtype, max_bytes, is_near);
+    dti_question question =
+        dti_transfer_plan_question(from, to, dtype, max_bytes, is_near, in_batch);
     question.from = &plan->from; /* the route's layouts point to the sizes of these */
     question.to = &plan->to;
     status = choose(&question, plan);

@@ -27,17 +27,19 @@ typedef struct dti_transfer_plan {
  *
  *   max_bytes  of workspace; 0: no limit
  *   is_near    all ranks share memory
+ *   in_batch   others travel with it
  *
  * Errors: DTENSOR_EBUDGET  no way fits: on all ranks
  *         DTENSOR_ENOMEM   on this rank */
 dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                     int is_near, dti_transfer_plan **plan);
+                                     int is_near, int in_batch, dti_transfer_plan **plan);
 void dti_transfer_plan_release(dti_transfer_plan **plan);
 
 /* The question that a transfer of everything puts to the planner. */
 dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                                        dtensor_dtype dtype, int64_t max_bytes, int is_near);
+                                        dtensor_dtype dtype, int64_t max_bytes, int is_near,
+                                        int in_batch);
 
 /* 1 if no rank has anything to send to another: the same answer on all of them. */
 int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
@@ -46,7 +48,7 @@ int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_tran
 /* A new plan, whether there is a remembered one or not. */
 dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
                                       const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                      int is_near, dti_transfer_plan **plan);
+                                      int is_near, int in_batch, dti_transfer_plan **plan);
 
 /* What this rank sends and receives. */
 typedef struct dti_transfer_plan_totals {

@@ -24,7 +24,7 @@ typedef struct plan_key {
   uint64_t machine; /* version */
   size_t element;
   int64_t max_bytes;
-  int is_near;
+  int is_near, in_batch;
 } plan_key;
 
 typedef struct entry {
@@ -102,7 +102,8 @@ static int is_same(const plan_key *a, const plan_key *b) {
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
          a->shared_memory == b->shared_memory && a->machine == b->machine &&
          a->element == b->element && a->max_bytes == b->max_bytes && a->is_near == b->is_near &&
-         dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
+         a->in_batch == b->in_batch && dti_layout_equal(a->from, b->from) &&
+         dti_layout_equal(a->to, b->to);
 }
 
 /* Retained; NULL if there is none. Counts a hit or a miss. */
@@ -156,7 +157,7 @@ static uint64_t hash_of(uint64_t hash, const dti_layout *layout) {
 }
 
 static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
-                       dtensor_dtype dtype, int64_t max_bytes, int is_near) {
+                       dtensor_dtype dtype, int64_t max_bytes, int is_near, int in_batch) {
   const dti_topology topology = dti_mesh_topology(to->mesh);
   const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
   return (plan_key){
@@ -172,17 +173,18 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
       .element = dtensor_dtype_size(dtype),
       .max_bytes = max_bytes,
       .is_near = is_near,
+      .in_batch = in_batch,
   };
 }
 
 dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                     int is_near, dti_transfer_plan **plan) {
-  if (box) return dti_transfer_plan_make(from, to, box, dtype, max_bytes, is_near, plan);
-  plan_key key = key_of(from, to, dtype, max_bytes, is_near);
+                                     int is_near, int in_batch, dti_transfer_plan **plan) {
+  if (box) return dti_transfer_plan_make(from, to, box, dtype, max_bytes, is_near, in_batch, plan);
+  plan_key key = key_of(from, to, dtype, max_bytes, is_near, in_batch);
   *plan = find(&key);
   if (*plan) return DTENSOR_OK;
-  DTI_TRY(dti_transfer_plan_make(from, to, NULL, dtype, max_bytes, is_near, plan));
+  DTI_TRY(dti_transfer_plan_make(from, to, NULL, dtype, max_bytes, is_near, in_batch, plan));
   key.from = &(*plan)->from;
   key.to = &(*plan)->to;
   put(&key, *plan);

@@ -136,7 +136,8 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   for (int i = 0; i < request->n; i++) {
     const dti_transfer_item *item = &request->items[i];
     DTI_TRY(dti_transfer_plan_get(&item->from, &item->to, item->box, item->dtype,
-                                  max_bytes(request), request->is_near, &steps->plan[i]));
+                                  max_bytes(request), request->is_near, request->n > 1,
+                                  &steps->plan[i]));
     if (steps->plan[i]->route.steps > *legs) *legs = steps->plan[i]->route.steps;
   }
   return DTENSOR_OK;

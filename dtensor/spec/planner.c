@@ -241,6 +241,8 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   dti_way *direct = &room->direct, *chain = &room->chain, *merged = &room->merged;
   dti_route route;
   dti_route_make(q->from, q->to, NULL, q->same_mesh, q->is_near, q->element, &route);
+  if (q->in_batch && route.step[0].kind == DTI_STEP_GATHER)
+    route = (dti_route){.steps = 1, .step = {{.to = *q->to}}};
   if (q->is_near) return add_near(p, &route, direct);
   dti_way_of_route(&p->ends, &route, direct);
   if (route.step[0].kind == DTI_STEP_GATHER) { /* sums in an order of their own: no other way */

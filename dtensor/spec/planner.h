@@ -17,6 +17,7 @@ typedef struct dti_question {
   size_t element;
   int64_t max_bytes; /* of workspace; 0: no limit */
   int is_near;       /* all ranks share memory */
+  int in_batch; /* others travel with it: a few bytes are not gathered by messages of their own */
   const dtensor_machine *machine;
   dti_topology topology; /* of the larger mesh, if there are two */
 } dti_question;

@@ -22,6 +22,11 @@ typedef struct test_world {
   int rank, size;
 } test_world;
 
+/* An arrangement of simulated ranks. */
+typedef struct test_nodes {
+  int ranks, per_node;
+} test_nodes;
+
 #define DTEST_WORLD(suite_, name_, ...)                                               \
   static void world_body_##suite_##_##name_(const test_world *world);                 \
   static dtensor_status world_rank_##suite_##_##name_(dtensor_sim *sim, void *ctx) {  \
@@ -38,6 +43,31 @@ typedef struct test_world {
     else                                                                              \
       for (size_t i_ = 0; i_ < sizeof ranks_ / sizeof *ranks_; i_++)                  \
         EXPECT_OK(dtensor_sim_run(ranks_[i_], world_rank_##suite_##_##name_, NULL));  \
+  }                                                                                   \
+  static void world_body_##suite_##_##name_(const test_world *world)
+
+/* The same where the ranks live on nodes, once for each of the listed arrangements:
+ *
+ *   DTEST_NODES(Batch, OneMessagePerPeer, {4, 1}, {4, 2}) {
+ *
+ * Under MPI the nodes are those that there are, or that DTENSOR_RANKS_PER_NODE makes. */
+#define DTEST_NODES(suite_, name_, ...)                                               \
+  static void world_body_##suite_##_##name_(const test_world *world);                 \
+  static dtensor_status world_rank_##suite_##_##name_(dtensor_sim *sim, void *ctx) {  \
+    (void)ctx;                                                                        \
+    dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));                 \
+    world_body_##suite_##_##name_(                                                    \
+        &(test_world){sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)});            \
+    return DTENSOR_OK;                                                                \
+  }                                                                                   \
+  DTEST(suite_, name_) {                                                              \
+    static const test_nodes nodes_[] = {__VA_ARGS__};                                 \
+    if (dtest_comm() != MPI_COMM_NULL)                                                \
+      world_body_##suite_##_##name_(&(test_world){NULL, dtest_rank(), dtest_size()}); \
+    else                                                                              \
+      for (size_t i_ = 0; i_ < sizeof nodes_ / sizeof *nodes_; i_++)                  \
+        EXPECT_OK(dtensor_sim_run_nodes(nodes_[i_].ranks, nodes_[i_].per_node,        \
+                                        world_rank_##suite_##_##name_, NULL));        \
   }                                                                                   \
   static void world_body_##suite_##_##name_(const test_world *world)
 
