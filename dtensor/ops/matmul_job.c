@@ -220,7 +220,7 @@ static dtensor_status count_reads(dti_operand *operand) {
   const dti_transfer_end from = {.mesh = x->mesh, .layout = &x->layout},
                          to = {.mesh = x->mesh, .layout = operand->work};
   dti_transfer_plan *plan;
-  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, x->dtype, 0, 1, &plan));
+  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, x->dtype, 0, 1, 0, &plan));
   operand->read = dti_transfer_plan_count(plan, x->mesh, dtensor_dtype_size(x->dtype));
   dti_transfer_plan_release(&plan);
   return DTENSOR_OK;
