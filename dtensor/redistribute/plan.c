@@ -152,7 +152,7 @@ dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_tr
                                       const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
                                       int is_near, int in_batch, dti_transfer_plan **out) {
   *out = NULL;
-  dti_transfer_plan *plan;
+  dti_transfer_plan *plan = NULL;
   DTI_TRY(new_plan(from->layout, to->layout, &plan));
   dtensor_status status = DTENSOR_OK;
   plan->is_local = dti_transfer_plan_moves_nothing(from, to, box);
