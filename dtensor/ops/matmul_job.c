@@ -56,6 +56,7 @@ static dtensor_status cut_k(dti_matmul_job *job) {
   int n = 1;
   /* In steps, what a rank has of k in a step must be one piece of its buffer. */
   if (job->steps > 1 && is_periodic(&axes[0])) axes[0].levels = 0;
+  if (job->steps == 1 && !job->a.is_panelled && !job->b.is_panelled) axes[0].levels = 0;
   if (job->steps == 1 && job->a.is_panelled) axes[n++] = dti_axis_of(&job->a.source->layout, 1);
   if (job->steps == 1 && job->b.is_panelled) axes[n++] = dti_axis_of(&job->b.source->layout, 0);
   DTI_TRY(dti_segments_make(n, axes, &job->k));

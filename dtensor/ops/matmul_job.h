@@ -44,7 +44,11 @@ typedef struct dti_operand {
   int64_t shape[2];
   int64_t stretches[2];
   dti_stretch *stretch[2];
-  dti_array *block;              /* stretches[0] x stretches[1] */
+  dti_array *block;            /* stretches[0] x stretches[1] */
+  dti_stretch only_stretch[2]; /* of an operand of one block */
+  dti_array only_block;
+  dti_stretch *stretch_table; /* of others; NULL: not needed */
+  dti_array *block_table;
   dtensor *packed;               /* a copy of the source that BLAS takes */
   dti_transfer_plan_totals read; /* IN_PLACE: what is read at the neighbours', and they here */
   void *buffer;                  /* MOVED: of `room` along k */

@@ -57,6 +57,21 @@ static int stretch_dimension(dti_operand *operand, int dim) {
   return n <= FEW || length / n >= NARROW;
 }
 
+/* 1 if the operand comes in few and wide blocks, and there is memory to list them. */
+static int find_blocks(dti_operand *operand) {
+  if (!operand->stretch_table)
+    operand->stretch_table = malloc(2 * STRETCHES * sizeof *operand->stretch_table);
+  if (!operand->stretch_table) return 0;
+  for (int d = 0; d < 2; d++) {
+    operand->stretch[d] = operand->stretch_table + d * STRETCHES;
+    if (!stretch_dimension(operand, d)) return 0;
+  }
+  const size_t blocks = (size_t)(operand->stretches[0] * operand->stretches[1]) + 1;
+  free(operand->block_table);
+  operand->block = operand->block_table = malloc(blocks * sizeof *operand->block_table);
+  return operand->block_table != NULL;
+}
+
 /* The place in the mesh of who has a block; of several, the one on this rank's own line. */
 static int64_t owner_of(const dti_operand *operand, const dti_stretch *row,
                         const dti_stretch *column) {
@@ -96,8 +111,10 @@ static int fill_own_blocks(dti_operand *operand) {
 /* ---- the modes */
 
 static void one_block(dti_operand *operand, const dti_array *array) {
+  operand->block = &operand->only_block;
   for (int d = 0; d < 2; d++) {
     operand->stretches[d] = 1;
+    operand->stretch[d] = &operand->only_stretch[d];
     operand->stretch[d][0] = (dti_stretch){.length = array->shape[d]};
   }
   operand->block[0] = *array;
@@ -121,14 +138,10 @@ dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
                                    const dti_layout *work, int k_dim) {
   *operand = (dti_operand){.source = source, .work = work, .k_dim = k_dim};
   dti_layout_local(work, source->mesh->coord, operand->shape, NULL);
-  for (int d = 0; d < 2; d++) operand->stretch[d] = malloc(STRETCHES * sizeof *operand->stretch[d]);
-  operand->block = malloc((size_t)STRETCHES * STRETCHES * sizeof *operand->block);
-  DTI_CHECK(operand->stretch[0] && operand->stretch[1] && operand->block, DTENSOR_ENOMEM,
-            "no memory for the blocks of an operand");
   if (dti_layout_equal(&source->layout, work)) return be_resident(operand);
   const dti_array array = dti_tensor_array(source);
   if (dti_layout_is_local(&source->layout, work) && dti_gemm_takes(&array) &&
-      stretch_dimension(operand, 0) && stretch_dimension(operand, 1) && fill_own_blocks(operand)) {
+      find_blocks(operand) && fill_own_blocks(operand)) {
     operand->mode = DTI_OPERAND_IN_PLACE;
     return DTENSOR_OK;
   }
@@ -137,8 +150,8 @@ dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
 }
 
 void dti_operand_free(dti_operand *operand) {
-  for (int d = 0; d < 2; d++) free(operand->stretch[d]);
-  free(operand->block);
+  free(operand->stretch_table);
+  free(operand->block_table);
   dti_free(operand->buffer);
   dtensor_destroy(&operand->packed);
   *operand = (dti_operand){0};
@@ -220,8 +233,7 @@ dti_operand_offer dti_operand_make_offer(dti_operand *operand, const dti_node *n
     offer.address = 0; /* nobody will read it */
   else if (dti_gemm_takes(&array) && extent(x) > 0)
     offer.address = dti_node_export(node, x->data, extent(x));
-  offer.reads = holds_values(&x->layout, operand->work) && stretch_dimension(operand, 0) &&
-                stretch_dimension(operand, 1);
+  offer.reads = holds_values(&x->layout, operand->work) && find_blocks(operand);
   return offer;
 }
 

@@ -27,6 +27,13 @@ static int by_value(const void *a, const void *b) {
 dtensor_status dti_segments_make(int n, const dti_axis axes[], dti_segments *segments) {
   const int64_t size = axes[0].size;
   *segments = (dti_segments){0};
+  if (n == 1 && axes[0].levels == 0) {
+    segments->run = malloc(sizeof *segments->run);
+    DTI_CHECK(segments->run, DTENSOR_ENOMEM, "no memory for the cuts of an axis");
+    segments->run[0] = (dti_run){0, size};
+    segments->n = size > 0;
+    return DTENSOR_OK;
+  }
   int64_t *at = malloc(((size_t)n * CHANGES + 2) * sizeof *at), count = 0;
   changes *c = malloc(sizeof *c);
   segments->run = malloc(((size_t)n * CHANGES + 2) * sizeof *segments->run);
