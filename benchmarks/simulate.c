@@ -1,11 +1,11 @@
-/* Scaling on paper: the planner of the library on meshes that are not at hand.
+/* Scaling on paper: the planners of the library on meshes that are not at hand.
  *
  *   simulate [MACHINE_FILE]
  *
  * Nothing is communicated or moved, and there is one process. For each mesh it prints what the
- * plans of five common transitions promise on the machine of the file (default: that of the
- * library), and what planning itself costs one rank: it must not grow faster than the peers that
- * the rank talks to. */
+ * plans of five common transitions and of a matrix product promise on the machine of the file
+ * (default: that of the library), and what planning itself costs one rank: it must not grow faster
+ * than the peers that the rank talks to. */
 #define _POSIX_C_SOURCE 200809L /* clock_gettime */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "dtensor/spec/machine.h"
+#include "dtensor/spec/matmul_plan.h"
 #include "dtensor/spec/planner.h"
 
 static const int64_t sides[] = {2, 4, 16, 64, 256, 1024}; /* of square meshes */
@@ -102,6 +103,36 @@ static dtensor_status print_row(const dtensor_machine *machine, int64_t side,
   return DTENSOR_OK;
 }
 
+/* Of square matrices that grow with the mesh, both blocked over it as is the product. */
+static dtensor_status print_matmul(const dtensor_machine *machine, int64_t side) {
+  const int64_t n = 2048 * side, shape[] = {n, n};
+  dti_layout blocked;
+  dtensor_status status = layout_of(shape, side, "S0,S1", &blocked);
+  if (status != DTENSOR_OK) return status;
+  const dti_matmul_problem problem = {
+      .a = &blocked,
+      .b = &blocked,
+      .c = &blocked,
+      .element = ELEMENT,
+      .speed = {machine->latency + machine->overhead, machine->byte, 2 / machine->flops}};
+  dti_matmul_plan plan;
+  const double begin = now();
+  status = dti_matmul_plan_make(&problem, &plan, NULL, NULL);
+  const double end = now();
+  if (status != DTENSOR_OK) return status;
+  char splits[32];
+  int64_t grid[3];
+  const double mb = 1e-6 * ELEMENT,
+               received = plan.received[0] + plan.received[1] + plan.received[2];
+  printf("%8" PRId64 "^3 %5" PRId64 "x%-5" PRId64
+         " %-6s %12.3f %12.3f %12.3f %12.3f %12.3f %12.3f %10.2f\n",
+         n, side, side, dti_matmul_splits_text(plan.split, 2, splits, sizeof splits),
+         received / 1e6, mb * dti_matmul_grid(n, n, n, side * side, grid),
+         mb * dti_matmul_bound(n, n, n, side * side), plan.workspace / 1e6, plan.compute * 1e3,
+         plan.communication * 1e3, (end - begin) * 1e3);
+  return DTENSOR_OK;
+}
+
 int main(int argc, char **argv) {
   dtensor_machine machine = dtensor_machine_default();
   dtensor_status status = argc > 1 ? dti_machine_load(argv[1], &machine) : DTENSOR_OK;
@@ -113,6 +144,13 @@ int main(int argc, char **argv) {
     for (int t = 0; t < TRANSITIONS && status == DTENSOR_OK; t++)
       for (int i = 0; i < SIDES && status == DTENSOR_OK; i++)
         status = print_row(&machine, sides[i], &transitions[t], candidates);
+  }
+  if (status == DTENSOR_OK) {
+    printf("\n%-10s %11s %-6s %12s %12s %12s %12s %12s %12s %10s\n", "matmul", "mesh", "splits",
+           "MB received", "best grid", "least", "MB workspace", "ms compute", "ms messages",
+           "ms to plan");
+    for (int i = 0; i < SIDES && status == DTENSOR_OK; i++)
+      status = print_matmul(&machine, sides[i]);
   }
   if (status != DTENSOR_OK) fprintf(stderr, "%s\n", dtensor_last_error());
   const int ok = status == DTENSOR_OK && candidates;
