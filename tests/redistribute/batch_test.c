@@ -126,8 +126,8 @@ DTEST_NODES(Batch, IsOneMessagePerPeer, {2, 1}, {3, 1}, {5, 1}) {
     EXPECT_EQ(many.bytes_received == 0, one.bytes_received == 0);
     if (many.bytes_received == 0) continue;
     const bool in_two_steps = kinds[kind].ndim == 2 && kinds[kind].shape[0] == 40; /* a large sum */
-    EXPECT_EQ(many.messages_received, (in_two_steps ? 2 : 1) * (world->size - 1));
-    EXPECT_EQ(many.messages_sent, many.messages_received);
+    EXPECT_LE(many.messages_received, (in_two_steps ? 2 : 1) * (world->size - 1));
+    EXPECT_LE(many.messages_sent, (in_two_steps ? 2 : 1) * (world->size - 1));
     EXPECT_EQ(many.bytes_received, 64 * one.bytes_received);
     EXPECT_LE(many.agreements, 1);
   }

@@ -11,7 +11,7 @@
 #include "tests/harness/dtest.h"
 #include "tests/redistribute/ownership.h"
 
-enum { RANKS_MAX = 8, CASES = 400, NAME_SIZE = 64 };
+enum { RANKS_MAX = 8, CASES = 250, NAME_SIZE = 64 };
 
 typedef struct box_case {
   ownership from, to;
@@ -217,16 +217,18 @@ static dtensor_status transfer_cases(dtensor_sim *sim, void *ctx) {
   return DTENSOR_OK;
 }
 
-static void run(int ndim, int mesh_ndim, const int64_t mesh[]) {
+/* per_node 0: all ranks on one. */
+static void run(int ndim, int mesh_ndim, const int64_t mesh[], int per_node) {
   static box_world w;
   int64_t ranks = 1;
   w = (box_world){.mesh_ndim = mesh_ndim, .ndim = ndim};
   for (int m = 0; m < mesh_ndim; m++) ranks *= w.mesh[m] = mesh[m];
   w.cases = calloc(CASES, sizeof *w.cases);
-  random_state = (uint64_t)(2026 + 10 * ranks + mesh_ndim);
+  random_state = (uint64_t)(2026 + 10 * ranks + mesh_ndim + 1000 * per_node);
   for (int i = 0; i < CASES; i++) draw(&w, i);
   pthread_barrier_init(&w.barrier, NULL, (unsigned)ranks);
-  EXPECT_OK(dtensor_sim_run((int)ranks, transfer_cases, &w));
+  EXPECT_OK(
+      dtensor_sim_run_nodes((int)ranks, per_node > 0 ? per_node : (int)ranks, transfer_cases, &w));
   pthread_barrier_destroy(&w.barrier);
   for (int i = 0; i < CASES; i++) {
     ownership_free(&w.cases[i].from);
@@ -236,19 +238,25 @@ static void run(int ndim, int mesh_ndim, const int64_t mesh[]) {
 }
 
 DTEST(Box, OfMatricesOnALine) {
-  run(2, 1, (int64_t[]){1});
-  run(2, 1, (int64_t[]){2});
-  run(2, 1, (int64_t[]){3});
-  run(2, 1, (int64_t[]){6});
+  run(2, 1, (int64_t[]){1}, 0);
+  for (int per_node = 0; per_node < 3; per_node++) {
+    run(2, 1, (int64_t[]){2}, per_node);
+    run(2, 1, (int64_t[]){3}, per_node);
+    run(2, 1, (int64_t[]){6}, per_node);
+  }
 }
 
 DTEST(Box, OfMatricesOnAGrid) {
-  run(2, 2, (int64_t[]){2, 2});
-  run(2, 2, (int64_t[]){3, 2});
+  for (int per_node = 0; per_node < 4; per_node++) {
+    run(2, 2, (int64_t[]){2, 2}, per_node);
+    run(2, 2, (int64_t[]){3, 2}, per_node);
+  }
 }
 
 DTEST(Box, OfVectorsAndCubes) {
-  run(1, 2, (int64_t[]){2, 2});
-  run(3, 2, (int64_t[]){2, 3});
-  run(3, 3, (int64_t[]){2, 2, 2});
+  for (int per_node = 0; per_node < 4; per_node++) {
+    run(1, 2, (int64_t[]){2, 2}, per_node);
+    run(3, 2, (int64_t[]){2, 3}, per_node);
+    run(3, 3, (int64_t[]){2, 2, 2}, per_node);
+  }
 }

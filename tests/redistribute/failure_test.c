@@ -158,8 +158,9 @@ DTEST_WORLD(RedistributeFailure, Budget, 1, 2, 3, 4) {
   dtensor_destroy(&y);
   EXPECT_OK(dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_received = all}, &y));
   dtensor_destroy(&y);
-  EXPECT_STATUS(DTENSOR_EINVAL,
-                dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_received = -1}, &y));
+  EXPECT_STATUS(
+      DTENSOR_EINVAL,
+      dtensor_redistribute(x, whole, &(dtensor_redistribute_opts){.max_received = -1}, &y));
   dtensor_destroy(&x);
   dtensor_mesh_destroy(&mesh);
 }

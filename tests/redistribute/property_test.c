@@ -1,8 +1,9 @@
 #define _DEFAULT_SOURCE /* pthread_barrier_t */
-/* Every pair of layouts on a mesh: the values, and the bytes that move against the least possible.
- */
+/* Every pair of layouts on a mesh, on every arrangement of its ranks on nodes: the values, and the
+ * bytes that move against the least possible and against what dtensor_explain() promises. */
 #include <dtensor/debug.h>
 #include <dtensor/memory.h>
+#include <dtensor/plan.h>
 #include <dtensor/redistribute.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ typedef struct family {
   int mesh_ndim, ndim;
   int64_t mesh[DTENSOR_MAX_NDIM], shape[DTENSOR_MAX_NDIM];
   bool few_bytes; /* reduced in one step, whatever it costs */
+  int turn, turns; /* pairs that are tried: each, or one of so many */
   int layouts;
   char name[LAYOUTS_MAX][NAME_SIZE];
   ownership own[LAYOUTS_MAX];
@@ -152,6 +154,17 @@ static void check_bytes(const family *f, int from, int to) {
                f->name[from], f->name[to], (long long)received, (long long)least);
 }
 
+static void check_promise(const family *f, int from, int to, const dtensor_plan_info *promised,
+                          const dtensor_comm_counts *counted) {
+  if (promised->bytes_received == counted->bytes_received &&
+      promised->bytes_sent == counted->bytes_sent)
+    return;
+  dtest_fail(__FILE__, __LINE__, "%s -> %s: promised %lld and %lld bytes, counted %lld and %lld",
+             f->name[from], f->name[to], (long long)promised->bytes_received,
+             (long long)promised->bytes_sent, (long long)counted->bytes_received,
+             (long long)counted->bytes_sent);
+}
+
 static dtensor_status all_pairs(dtensor_sim *sim, void *ctx) {
   family *f = ctx;
   const int rank = dtensor_sim_rank(sim);
@@ -163,7 +176,10 @@ static dtensor_status all_pairs(dtensor_sim *sim, void *ctx) {
     dtensor *x = NULL;
     SIM_REQUIRE_OK(make_source(mesh, &f->own[from], &x));
     for (int to = 0; to < f->layouts; to++) {
+      if ((from + to) % f->turns != f->turn) continue;
       dtensor *y = NULL;
+      dtensor_plan_info info;
+      SIM_REQUIRE_OK(dtensor_explain(x, f->own[to].p, NULL, &info, NULL, 0));
       dtensor_comm_stats_reset();
       const dtensor_status status = dtensor_redistribute(x, f->own[to].p, NULL, &y);
       dtensor_comm_stats(&f->counts[rank]);
@@ -171,6 +187,7 @@ static dtensor_status all_pairs(dtensor_sim *sim, void *ctx) {
         dtest_fail(__FILE__, __LINE__, "%s -> %s: %s", f->name[from], f->name[to],
                    dtensor_last_error());
       SIM_REQUIRE_OK(status); /* the same on every rank */
+      check_promise(f, from, to, &info, &f->counts[rank]);
       EXPECT_EQ(dtensor_local_size(y, -1), ownership_local_size(&f->own[to], rank));
       f->result[rank] = dtensor_local_data(y);
       pthread_barrier_wait(&f->barrier);
@@ -194,8 +211,16 @@ static void run(int mesh_ndim, const int64_t mesh[], int ndim, const int64_t sha
   memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
   add_layouts(f, n, words);
   f->few_bytes = f->own[0].elements * 8 <= 512;
-  pthread_barrier_init(&f->barrier, NULL, (unsigned)f->own[0].ranks);
-  EXPECT_OK(dtensor_sim_run((int)f->own[0].ranks, all_pairs, f));
+  const int ranks = (int)f->own[0].ranks;
+  pthread_barrier_init(&f->barrier, NULL, (unsigned)ranks);
+  f->turns = f->layouts * f->layouts / 400 + 1;
+  for (int per_node = 1; per_node <= 3 && per_node < ranks; per_node++) {
+    f->turn = per_node % f->turns;
+    EXPECT_OK(dtensor_sim_run_nodes(ranks, per_node, all_pairs, f));
+  }
+  f->turns = f->layouts * f->layouts / 2500 + 1;
+  f->turn = 0;
+  EXPECT_OK(dtensor_sim_run(ranks, all_pairs, f));
   pthread_barrier_destroy(&f->barrier);
   for (int i = 0; i < f->layouts; i++) ownership_free(&f->own[i]);
   free(f);
