@@ -103,15 +103,16 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
   return mine;
 }
 
-/* Both directions of all peers have a window of buffers. */
-static int64_t chunk_bytes(const dti_steps_request *request) {
+/* Both directions of all peers have a window of buffers, in every leg: they are allocated before
+ * the first one starts. Half of the limit is left to what lies in between. */
+static int64_t chunk_bytes(const dti_steps_request *request, int legs) {
   const int64_t most = max_bytes(request), peers = dti_comm_size(request->comm) - 1;
   if (most == 0) return DTI_STREAM_CHUNK;
-  const int64_t chunk = most / 2 / (2 * DTI_STREAM_WINDOW * (peers > 0 ? peers : 1));
+  const int64_t chunk = most / 2 / legs / (2 * DTI_STREAM_WINDOW * (peers > 0 ? peers : 1));
   return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;
 }
 
-static dti_leg leg_of(const dti_steps_request *request, int l) {
+static dti_leg leg_of(const dti_steps_request *request, int l, int legs) {
   const dti_transfer_item *first = &request->items[0];
   return (dti_leg){.mesh_dim = -1,
                    .threads = first->to.mesh->threads,
@@ -119,7 +120,7 @@ static dti_leg leg_of(const dti_steps_request *request, int l) {
                    .ranks_are_places = is_same_mesh(first),
                    .comm = request->comm,
                    .tag = request->tag[l],
-                   .chunk_bytes = chunk_bytes(request),
+                   .chunk_bytes = chunk_bytes(request, legs),
                    .is_limited = max_bytes(request) > 0,
                    .node = request->node,
                    .has_far_peers = !request->is_local && !request->is_near,
@@ -156,7 +157,7 @@ static dtensor_status make_room(const dti_steps_request *request, dti_steps *ste
   steps->between = (void **)(void *)(room + of_legs + of_parts);
   steps->legs = legs;
   for (int l = 0; l < legs; l++) {
-    steps->leg[l] = leg_of(request, l);
+    steps->leg[l] = leg_of(request, l, legs);
     steps->leg[l].part = &steps->part[l * request->n];
   }
   for (int l = legs; l < request->meetings; l++) dti_node_leave(request->node, request->meeting[l]);

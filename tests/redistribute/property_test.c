@@ -18,7 +18,7 @@ enum { LAYOUTS_MAX = 128, RANKS_MAX = 8, NAME_SIZE = 64 };
 typedef struct family {
   int mesh_ndim, ndim;
   int64_t mesh[DTENSOR_MAX_NDIM], shape[DTENSOR_MAX_NDIM];
-  bool few_bytes; /* reduced in one step, whatever it costs */
+  bool few_bytes;  /* reduced in one step, whatever it costs */
   int turn, turns; /* pairs that are tried: each, or one of so many */
   int layouts;
   char name[LAYOUTS_MAX][NAME_SIZE];
