@@ -64,7 +64,27 @@ void dti_node_post(dti_node *node, uint64_t meeting) {
                         memory_order_release);
 }
 
+static uint64_t rounds_ahead(const dti_node *node, uint64_t meeting) {
+  const uint64_t left =
+      atomic_load_explicit(&place_of(node, node->rank, meeting)->left, memory_order_relaxed);
+  return (meeting - left) / DTI_MEETINGS;
+}
+
+int dti_node_can_take(const dti_node *node, uint64_t meeting) {
+  return rounds_ahead(node, meeting) < 64;
+}
+
+/* One counter tells what was left in a place, so it moves in order: a meeting that this rank needed
+ * for nothing may be over while it is still in an earlier one. */
 void dti_node_leave(dti_node *node, uint64_t meeting) {
+  uint64_t *early = &node->left_early[meeting % DTI_MEETINGS];
+  const uint64_t ahead = rounds_ahead(node, meeting);
+  if (ahead > 1) {
+    *early |= UINT64_C(1) << (ahead - 2);
+    return;
+  }
+  for (; *early & 1; *early >>= 1) meeting += DTI_MEETINGS;
+  *early >>= 1;
   atomic_store_explicit(&place_of(node, node->rank, meeting)->left, meeting, memory_order_release);
 }
 

@@ -42,6 +42,9 @@ enum { DTI_MEETING_BYTES = 512, DTI_MEETINGS = 64 };
 
 uint64_t dti_node_next_meeting(dti_node *node);
 
+/* Whether a meeting may be left yet: 0 if this rank is in one that is 64 boards further back. */
+int dti_node_can_take(const dti_node *node, uint64_t meeting);
+
 /* 1 when the place on the board is free: all members have left this meeting - DTI_MEETINGS. Only
  * then write to the desk and post. */
 int dti_node_can_post(const dti_node *node, uint64_t meeting);

@@ -5,6 +5,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/ops/matmul_job.h"
+#include "dtensor/redistribute/transfer.h"
 
 typedef struct note {
   int64_t outcome; /* of dti_agree_value() */
@@ -18,7 +19,7 @@ enum { ROUNDS_PER_CHECK = 256 };
 static dtensor_status wait_for(const dti_matmul_job *job,
                                int (*is_done)(const dti_node *, uint64_t)) {
   for (int64_t round = 0; !is_done(job->node, job->meeting); round++) {
-    dti_comm_relax(round);
+    dti_transfers_advance(round);
     if (round % ROUNDS_PER_CHECK != ROUNDS_PER_CHECK - 1) continue;
     for (int member = 0; member < dti_node_size(job->node); member++) {
       const dtensor_status gone = dti_node_check(job->node, member);

@@ -36,11 +36,12 @@ dtensor_status dti_leg_advance(dti_leg *leg, int *done) {
                                 : dti_exchange_leg_advance(leg, done);
 }
 
-/* A member that has not posted, or, if all have, one that has not left. */
+/* Another member that has not posted, or, if all have, one that has not left. While this rank has
+ * no room to post, it waits for members in an earlier meeting, who cannot have posted either. */
 static int awaited_member(const dti_leg *leg) {
   const int members = dti_node_size(leg->node);
   for (int m = 0; m < members; m++)
-    if (!dti_node_has_posted(leg->node, leg->meeting, m)) return m;
+    if (m != dti_node_rank(leg->node) && !dti_node_has_posted(leg->node, leg->meeting, m)) return m;
   for (int m = 0; leg->left && m < members; m++)
     if (!dti_node_has_left(leg->node, leg->meeting, m)) return m;
   return -1;

@@ -104,7 +104,34 @@ static void advance_all(void) {
   }
 }
 
+/* Rounds of waiting between two looks at whether those that are waited for live. */
+enum { ROUNDS_PER_CHECK = 1024 };
+
+static void check_all(void) {
+  dti_transfer *next;
+  for (dti_transfer *t = on_their_way; t; t = next) {
+    next = t->next;
+    const dtensor_status status = dti_leg_check(current_leg(t));
+    if (status != DTENSOR_OK) complete(t, status);
+  }
+}
+
+void dti_transfers_advance(int64_t round) {
+  if (round > 0) dti_comm_relax(round);
+  advance_all();
+  if (round % ROUNDS_PER_CHECK == ROUNDS_PER_CHECK - 1) check_all();
+}
+
 /* ---- The beginning ---- */
+
+/* Post at the first meeting, when there is room. */
+static void post_failure(dti_leg *leg, int64_t verdict) {
+  for (int64_t round = 0; !dti_leg_post(leg, verdict); round++) {
+    if (round % ROUNDS_PER_CHECK == ROUNDS_PER_CHECK - 1 && dti_leg_check(leg) != DTENSOR_OK)
+      return;
+    dti_transfers_advance(round);
+  }
+}
 
 /* Tell the others of a failure without a transfer that could. */
 static dtensor_status refuse(const dti_steps_request *request, dtensor_status mine) {
@@ -112,25 +139,28 @@ static dtensor_status refuse(const dti_steps_request *request, dtensor_status mi
   for (int i = 0; i < request->meetings; i++) {
     dti_leg leg = {.mesh_dim = -1, .comm = request->comm, .node = request->node};
     leg.meeting = request->meeting[i];
-    for (int64_t round = 0; i == 0 && !dti_leg_post(&leg, verdict); round++) {
-      advance_all();
-      dti_comm_relax(round);
-    }
+    if (i == 0) post_failure(&leg, verdict);
     dti_leg_free(&leg);
   }
   return request->is_near ? mine : dti_comm_agree(request->comm, mine);
 }
 
 static dtensor_status start(dti_transfer *t, int is_near) {
+  if (!is_near) {
+    const dtensor_status made = dti_batch_create(t->comm, 1, NULL, &t->agreement);
+    if (t->outcome == DTENSOR_OK) t->outcome = made;
+    t->verdict = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
+    if (made != DTENSOR_OK) {
+      post_failure(current_leg(t), t->verdict);
+      return dti_comm_agree(t->comm, t->outcome);
+    }
+    DTI_TRY(dti_batch_allreduce(t->agreement, &t->verdict, 1, DTI_COMM_MIN));
+  }
   t->state = AGREEING;
   t->next = on_their_way;
   on_their_way = t;
-  t->verdict = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
-  if (!is_near) {
-    DTI_TRY(dti_batch_create(t->comm, 1, NULL, &t->agreement));
-    DTI_TRY(dti_batch_allreduce(t->agreement, &t->verdict, 1, DTI_COMM_MIN));
-  }
-  (void)dti_leg_post(current_leg(t), t->verdict); /* if there is room already */
+  /* If there is room already; the agreement may have begun to change t->verdict. */
+  (void)dti_leg_post(current_leg(t), dti_agree_value(t->outcome, dti_comm_rank(t->comm)));
   return DTENSOR_OK;
 }
 
@@ -148,6 +178,9 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &request.comm));
   for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(request.comm, &items[i], opts));
   DTI_TRY(dti_steps_begin(&request));
+  const int last = request.meetings - 1;
+  for (int64_t round = 0; last >= 0 && !dti_node_can_take(request.node, request.meeting[last]);)
+    dti_transfers_advance(round++); /* there are hundreds on their way */
 
   dti_transfer *t = calloc(1, sizeof *t);
   if (!t) {
@@ -176,20 +209,11 @@ dtensor_status dti_transfer_test(dti_transfer *transfer, int *done) {
   return *done ? transfer->outcome : DTENSOR_OK;
 }
 
-/* Rounds of waiting between two looks at whether those that are waited for live. */
-enum { ROUNDS_PER_CHECK = 1024 };
-
 dtensor_status dti_transfer_wait(dti_transfer **transfer) {
   dti_transfer *t = *transfer;
   *transfer = NULL;
   const double begin = dti_event_listening() ? dti_event_clock() : 0;
-  for (int64_t round = 0; t->state != COMPLETE; round++) {
-    if (round > 0) dti_comm_relax(round);
-    advance_all();
-    if (round % ROUNDS_PER_CHECK != ROUNDS_PER_CHECK - 1 || t->state == COMPLETE) continue;
-    const dtensor_status status = dti_leg_check(current_leg(t));
-    if (status != DTENSOR_OK) complete(t, status);
-  }
+  for (int64_t round = 0; t->state != COMPLETE; round++) dti_transfers_advance(round);
   if (dti_event_listening() && begin > 0)
     dti_event_emit(&(dti_event){.name = "transfer",
                                 .kind = DTI_EVENT_TRANSFER,

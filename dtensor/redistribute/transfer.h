@@ -44,6 +44,11 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
  * status is its outcome then. */
 dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);
 
+/* For those that wait for something else: advance all transfers of this thread and let time pass;
+ * `round` counts how often this wait has come by. Transfers that wait for a rank that will never
+ * come end with DTENSOR_EMPI. */
+void dti_transfers_advance(int64_t round);
+
 /* Complete it and free it. *transfer becomes NULL. */
 dtensor_status dti_transfer_wait(dti_transfer **transfer);
 

@@ -46,8 +46,8 @@ static int64_t bytes_in_use(const test_world *world) {
   return info.current;
 }
 
-/* A permutation of 0..n-1 for n a power of two times three, another one on each rank. */
-static int permuted(int i, int n, int rank) { return (i * (1 + 6 * rank) + 5 * rank) % n; }
+/* A permutation of 0..n-1 for an n with the prime factors 2, 3 and 5, another one on each rank. */
+static int permuted(int i, int n, int rank) { return (i * (1 + 30 * rank) + 5 * rank) % n; }
 
 DTEST_NODES(InFlight, MoreThanTheBoardHasPlaces, {1, 1}, {2, 2}, {3, 1}, {4, 2}, {6, 6}) {
   dtensor_mesh *mesh = NULL;
@@ -55,6 +55,22 @@ DTEST_NODES(InFlight, MoreThanTheBoardHasPlaces, {1, 1}, {2, 2}, {3, 1}, {4, 2},
   dtensor_request *request[MANY];
   for (int i = 0; i < MANY; i++) REQUIRE_OK(begin(mesh, i % KINDS, &request[i]));
   for (int i = 0; i < MANY; i++) finish(&request[permuted(i, MANY, world->rank)]);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* More than the numbers of meetings that may be open at once: begin waits for the oldest. */
+DTEST_NODES(InFlight, Hundreds, {2, 2}, {3, 2}) {
+  enum { HUNDREDS = 2400 };
+  dtensor_mesh *mesh = NULL;
+  dtensor *x = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  REQUIRE_OK(make_arange(mesh, 2, (int64_t[]){3, 3}, "S0", &x));
+  static _Thread_local dtensor_request *request[HUNDREDS];
+  const dtensor_placement to = dtensor_shard(1);
+  for (int i = 0; i < HUNDREDS; i++)
+    REQUIRE_OK(dtensor_redistribute_begin(x, &to, NULL, &request[i]));
+  for (int i = 0; i < HUNDREDS; i++) finish(&request[permuted(i, HUNDREDS, world->rank)]);
+  dtensor_destroy(&x);
   dtensor_mesh_destroy(&mesh);
 }
 
