@@ -21,7 +21,7 @@ static void look(const dtensor_trace_event *event, void *ctx) {
   s->has_matmul |= event->kind == DTENSOR_TRACE_OP && strstr(event->name, "matmul") != NULL;
 }
 
-DTEST_SIM(Trace, Matmul, 1, 4) {
+static void trace_matmul(dtensor_sim *sim) {
   const int64_t shape[] = {32, 32};
   const dtensor_placement rows[] = {dtensor_shard(0)};
   dtensor_mesh *mesh = NULL;
@@ -56,4 +56,17 @@ DTEST_SIM(Trace, Matmul, 1, 4) {
   dtensor_destroy(&b);
   dtensor_destroy(&c);
   dtensor_mesh_destroy(&mesh);
+}
+
+static dtensor_status one_rank(dtensor_sim *sim, void *ctx) {
+  (void)ctx;
+  dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));
+  trace_matmul(sim);
+  return DTENSOR_OK;
+}
+
+/* Each rank on a node of its own: inside of one, operands are read where they lie. */
+DTEST(Trace, Matmul) {
+  EXPECT_OK(dtensor_sim_run_nodes(1, 1, one_rank, NULL));
+  EXPECT_OK(dtensor_sim_run_nodes(4, 1, one_rank, NULL));
 }
