@@ -12,6 +12,7 @@
 
 #include "dtensor/base/arena.h"
 #include "dtensor/base/extent.h"
+#include "dtensor/base/segment.h"
 #include "dtensor/memory.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -243,6 +244,7 @@ void *dti_alloc_permanent(size_t bytes) {
 }
 
 void *dti_alloc(size_t bytes) {
+  dti_segments_collect();
   if (fail_after >= 0 && fail_after-- == 0) return NULL;
   void *memory = dti_alloc_permanent(bytes);
   if (!memory) return NULL;
@@ -281,6 +283,7 @@ void dti_alloc_fail_after(int after) { fail_after = after; }
 
 void dtensor_memory_stats(dtensor_memory_info *info) {
   if (!info) return;
+  dti_segments_collect();
   pthread_mutex_lock(&arena.lock);
   info->cached = (int64_t)warm();
   pthread_mutex_unlock(&arena.lock);
@@ -289,7 +292,10 @@ void dtensor_memory_stats(dtensor_memory_info *info) {
   info->allocations = atomic_load(&allocations);
 }
 
-void dtensor_memory_reset_peak(void) { atomic_store(&peak, atomic_load(&current)); }
+void dtensor_memory_reset_peak(void) {
+  dti_segments_collect();
+  atomic_store(&peak, atomic_load(&current));
+}
 
 void dtensor_memory_set_cache_limit(int64_t bytes) {
   const size_t limit = bytes > 0 ? (size_t)bytes : 0;

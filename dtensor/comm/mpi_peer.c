@@ -115,6 +115,7 @@ void dti_mpi_reach(dti_comm *comm, const dti_card *card, dti_member *member, dti
     const char *why;
     dti_arena_shared(&file, &base, &bytes, &why);
     member->memory = base;
+    member->bytes = bytes;
     return;
   }
   peer *p = find_peer(card);
@@ -123,6 +124,7 @@ void dti_mpi_reach(dti_comm *comm, const dti_card *card, dti_member *member, dti
   p->users++;
   member->peer = p;
   member->memory = p->base;
+  member->bytes = p->bytes;
 }
 
 void dti_mpi_let_go(dti_member *member) {

@@ -35,12 +35,24 @@ int dti_node_member(const dti_node *node, int rank) {
   return low < node->size && node->member[low].rank == rank ? low : -1;
 }
 
+/* An address in another member's memory has that member's number + 1 above these bits. */
+enum { ADDRESS_BITS = 48 };
+
 int64_t dti_node_export(const dti_node *node, const void *data, size_t bytes) {
-  return node->comm->backend->export_memory(data, bytes);
+  const int64_t own = node->comm->backend->export_memory(data, bytes);
+  for (int i = 0; own < 0 && i < node->size; i++) {
+    const dti_member *member = &node->member[i];
+    const uintptr_t offset = (uintptr_t)data - (uintptr_t)member->memory;
+    if (offset < member->bytes && bytes <= member->bytes - offset)
+      return ((int64_t)i + 1) << ADDRESS_BITS | (int64_t)offset;
+  }
+  return own;
 }
 
 void *dti_node_import(const dti_node *node, int member, int64_t exported) {
-  return dti_member_address(&node->member[member], exported);
+  const int64_t other = exported >> ADDRESS_BITS;
+  const int64_t offset = exported & (((int64_t)1 << ADDRESS_BITS) - 1);
+  return dti_member_address(&node->member[other > 0 ? (int)other - 1 : member], offset);
 }
 
 dtensor_status dti_node_check(const dti_node *node, int member) {

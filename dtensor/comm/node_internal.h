@@ -18,6 +18,7 @@ struct dti_card {
 struct dti_member {
   int rank;     /* of the communicator */
   char *memory; /* exported addresses count from here */
+  size_t bytes; /* of it, where it is a mapping */
   void *peer;   /* the backend's; NULL: not reached */
   dti_board *board;
 };

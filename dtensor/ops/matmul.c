@@ -68,7 +68,7 @@ static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_op
   dtensor_status status;
   dtensor *out = NULL;
   if (opts && opts->out) {
-    status = DTENSOR_OK;
+    status = dti_tensor_own(opts->out);
     out = dtensor_retain(opts->out);
   } else {
     status = dti_tensor_create(a->mesh, asked->dtype, &asked->plan.out, &out);

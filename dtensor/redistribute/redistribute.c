@@ -4,10 +4,9 @@
 #include "dtensor/redistribute/alike.h"
 #include "dtensor/redistribute/end.h"
 
-/* Move x into a new tensor on `mesh` with the layout `to`. */
-static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
-                           const dtensor_redistribute_opts *opts, dtensor_status mine,
-                           dtensor **out) {
+dtensor_status dti_redistribute_to(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
+                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
+                                   dtensor **out) {
   dtensor *y = NULL;
   const dtensor_status made = dti_tensor_create(mesh, x->dtype, to, &y);
   if (made == DTENSOR_EDTYPE) return dti_alike_refuse(x->mesh, mesh, made);
@@ -27,7 +26,8 @@ static dtensor_status move(const dtensor *x, dtensor_mesh *mesh, const dti_layou
 dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_status mine,
                                 dtensor **out) {
   *out = NULL;
-  if (!dti_layout_equal(&x->layout, to)) return move(x, x->mesh, to, NULL, mine, out);
+  if (!dti_layout_equal(&x->layout, to))
+    return dti_redistribute_to(x, x->mesh, to, NULL, mine, out);
   if (mine != DTENSOR_OK) return mine;
   *out = dtensor_retain((dtensor *)x); /* const is about its elements */
   return DTENSOR_OK;
@@ -53,7 +53,7 @@ dtensor_status dtensor_redistribute(const dtensor *x, const dtensor_placement to
   dti_layout layout;
   const dtensor_status verdict = dti_redistribute_check(x, x->mesh, to, opts, &layout);
   if (verdict != DTENSOR_OK) return dti_alike_refuse(x->mesh, x->mesh, verdict);
-  return move(x, x->mesh, &layout, opts, DTENSOR_OK, out);
+  return dti_redistribute_to(x, x->mesh, &layout, opts, DTENSOR_OK, out);
 }
 
 dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
@@ -66,5 +66,5 @@ dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
   dti_layout layout;
   const dtensor_status verdict = dti_redistribute_check(x, mesh, to, opts, &layout);
   if (verdict != DTENSOR_OK) return dti_alike_refuse(x->mesh, mesh, verdict);
-  return move(x, mesh, &layout, opts, DTENSOR_OK, out);
+  return dti_redistribute_to(x, mesh, &layout, opts, DTENSOR_OK, out);
 }

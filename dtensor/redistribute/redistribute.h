@@ -16,6 +16,12 @@
 dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_status mine,
                                 dtensor **out);
 
+/* x into a new tensor on `mesh` with the layout `to`. `mine`: as above. Collective over the mesh.
+ */
+dtensor_status dti_redistribute_to(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
+                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
+                                   dtensor **out);
+
 /* Check the arguments of a redistribution onto `mesh`: the same verdict on every rank. */
 dtensor_status dti_redistribute_check(const dtensor *x, const dtensor_mesh *mesh,
                                       const dtensor_placement to[],

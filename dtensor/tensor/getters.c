@@ -1,4 +1,5 @@
 #include "dtensor/base/fail.h"
+#include "dtensor/node_shared.h"
 #include "dtensor/spec/axis.h"
 #include "dtensor/tensor/tensor.h"
 
@@ -26,7 +27,15 @@ dtensor_status dtensor_placements_of(const dtensor *x, char *text, size_t size) 
   return dtensor_placements_format(x->layout.p, x->layout.mesh_ndim, text, size);
 }
 
-void *dtensor_local_data(const dtensor *x) { return x ? x->data : NULL; }
+void *dtensor_local_data(const dtensor *x) {
+  if (!x || !x->storage || !x->storage->is_replica) return x ? x->data : NULL;
+  DTI_API();
+  return dti_tensor_own((dtensor *)x) == DTENSOR_OK ? x->data : NULL; /* the values stay */
+}
+
+const void *dtensor_local_read(const dtensor *x) { return x ? x->data : NULL; }
+
+int dtensor_is_node_shared(const dtensor *x) { return x && x->storage && x->storage->segment; }
 
 int64_t dtensor_local_size(const dtensor *x, int dim) {
   if (x && dim == -1) return x->local_numel;
@@ -51,6 +60,7 @@ dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view) {
   DTI_API();
   DTI_CHECK(x && view, DTENSOR_EINVAL, "x and view must not be NULL");
   DTI_CHECK(dti_mesh_is_member(x->mesh), DTENSOR_EMESH, "this rank is not a member of the mesh");
+  DTI_TRY(dti_tensor_own((dtensor *)x)); /* the values stay */
   *view = (dtensor_local){.data = x->data, .ndim = x->layout.ndim, .own = DTENSOR_BORROW};
   for (int d = 0; d < x->layout.ndim; d++) {
     view->shape[d] = x->local_shape[d];

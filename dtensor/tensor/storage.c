@@ -8,10 +8,8 @@ dtensor_status dti_storage_create(void *data, void (*release)(void *ctx), void *
   dti_storage *storage = malloc(sizeof *storage);
   *out = storage;
   DTI_CHECK(storage, DTENSOR_ENOMEM, "no memory for a storage handle");
+  *storage = (dti_storage){.data = data, .release = release, .ctx = ctx};
   dti_refcount_init(&storage->refs);
-  storage->data = data;
-  storage->release = release;
-  storage->ctx = ctx;
   return DTENSOR_OK;
 }
 

@@ -58,6 +58,8 @@ static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const 
   x->storage = NULL;
   x->data = NULL;
   x->local_numel = 0;
+  x->node_dims = 0;
+  x->left = NULL;
   if (dti_mesh_is_member(mesh)) {
     dti_layout_local(&x->layout, mesh->coord, x->local_shape, x->local_offset);
     x->local_numel = dti_numel(layout->ndim, x->local_shape);
@@ -119,6 +121,7 @@ void dtensor_destroy(dtensor **x) {
   *x = NULL;
   if (!dti_refcount_release(&t->refs)) return;
   dti_storage_release(&t->storage);
+  dti_storage_release(&t->left);
   dtensor_mesh_destroy(&t->mesh);
   free(t->sizes);
   free(t);

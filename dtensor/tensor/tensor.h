@@ -4,6 +4,7 @@
 
 #include "dtensor/base/refcount.h"
 #include "dtensor/base/region.h"
+#include "dtensor/base/segment.h"
 #include "dtensor/mesh/mesh.h"
 #include "dtensor/spec/layout.h"
 #include "dtensor/tensor.h"
@@ -14,6 +15,9 @@ typedef struct dti_storage {
   void *data;
   void (*release)(void *ctx); /* NULL: borrowed */
   void *ctx;
+  dti_segment *segment; /* of the node, in which this rank has a window; else NULL */
+  dti_comm *comm;       /* keeps the segment's memory mapped; else NULL */
+  int is_replica;       /* other ranks of the node read this memory as their own part */
 } dti_storage;
 
 struct dtensor {
@@ -28,6 +32,9 @@ struct dtensor {
   int64_t local_offset[DTENSOR_MAX_NDIM];
   int64_t stride[DTENSOR_MAX_NDIM]; /* in elements */
   int64_t local_numel;
+  unsigned node_dims; /* node-shared over these mesh dimensions (spec/window.h), 0: ordinary; the
+                         same on all ranks, also where one has made its part its own since */
+  dti_storage *left;  /* what others may still be reading in place of `storage`; NULL: nothing */
 };
 
 /* DTENSOR_EDTYPE unless the dtype exists and has the reductions of the Partial placements. */
@@ -48,6 +55,20 @@ dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dt
 dtensor_status dti_storage_create(void *data, void (*release)(void *ctx), void *ctx,
                                   dti_storage **out);
 void dti_storage_release(dti_storage **storage);
+
+/* Storage for a window in a segment, which is attached later. comm is retained: in its node the
+ * ranks reach the segment. */
+dtensor_status dti_storage_create_window(dti_comm *comm, dti_storage **out);
+
+/* Takes over one reference of the segment. */
+void dti_storage_attach(dti_storage *storage, dti_segment *segment);
+
+/* Place a node-shared tensor at its window in the segment of its storage. Local. */
+void dti_tensor_take_window(dtensor *x);
+
+/* Make x's local array one that this rank alone has, where it shares it with others: a packed copy.
+ * On failure x is as it was. Local. */
+dtensor_status dti_tensor_own(dtensor *x);
 
 /* The local array. */
 dti_array dti_tensor_array(const dtensor *x);

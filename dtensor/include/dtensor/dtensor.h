@@ -7,6 +7,7 @@
 #include "dtensor/matmul.h"
 #include "dtensor/memory.h"
 #include "dtensor/mesh.h"
+#include "dtensor/node_shared.h"
 #include "dtensor/ops.h"
 #include "dtensor/placement.h"
 #include "dtensor/plan.h"

@@ -119,7 +119,11 @@ dtensor_status dtensor_from_local(dtensor_mesh *mesh, dtensor_dtype dtype,
 
 /* This rank's array, without a copy; valid while x lives. `own` is DTENSOR_BORROW. Local.
  *
- * Errors: DTENSOR_EMESH  this rank is not a member of the mesh */
+ * Of a replica that ranks of a node share (node_shared.h) a copy is made first, once, so that what
+ * is written there is seen on this rank alone, in x alone.
+ *
+ * Errors: DTENSOR_EMESH   this rank is not a member of the mesh
+ *         DTENSOR_ENOMEM  for that copy */
 dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view);
 
 /* Of the global tensor, the same on every rank. NULL has no dimensions, here and below. Local. */
@@ -134,7 +138,11 @@ dtensor_placement dtensor_placement_of(const dtensor *x, int mesh_dim);
 
 /* This rank's part: first element, sizes, strides in elements, and the global index of its first
  * element (of an empty shard: where its chunk would start). dim -1 of the size: all elements. NULL
- * and 0 on ranks outside of the mesh. Local. */
+ * and 0 on ranks outside of the mesh. Local.
+ *
+ * Of a node-shared tensor the strides are those of the node's array; of its replicas the data are
+ * copied first, as in dtensor_to_local(), with strides of their own: ask for these after the data,
+ * which are NULL if there is no memory for the copy. */
 void *dtensor_local_data(const dtensor *x);
 int64_t dtensor_local_size(const dtensor *x, int dim);
 int64_t dtensor_local_stride(const dtensor *x, int dim);

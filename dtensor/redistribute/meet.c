@@ -1,0 +1,34 @@
+#include "dtensor/redistribute/meet.h"
+
+#include <string.h>
+
+#include "dtensor/redistribute/transfer.h"
+
+/* Rounds of waiting between two looks at whether those that are waited for live. */
+enum { ROUNDS_PER_CHECK = 1024 };
+
+static dtensor_status wait_until(const dti_node *node, uint64_t meeting,
+                                 int (*is_so)(const dti_node *, uint64_t)) {
+  for (int64_t round = 0; !is_so(node, meeting); round++) {
+    dti_transfers_advance(round);
+    if (round % ROUNDS_PER_CHECK != ROUNDS_PER_CHECK - 1) continue;
+    for (int member = 0; member < dti_node_size(node); member++) {
+      const dtensor_status gone = dti_node_check(node, member);
+      /* It may have come in the meantime, and ended after that. */
+      if (gone != DTENSOR_OK && !is_so(node, meeting)) return gone;
+    }
+  }
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_meet(dti_node *node, const void *note, size_t bytes, uint64_t *meeting) {
+  *meeting = dti_node_next_meeting(node);
+  dtensor_status status = wait_until(node, *meeting, dti_node_can_post);
+  if (status == DTENSOR_OK) {
+    memcpy(dti_node_desk(node, *meeting), note, bytes);
+    dti_node_post(node, *meeting);
+    status = wait_until(node, *meeting, dti_node_all_posted);
+  }
+  if (status != DTENSOR_OK) dti_node_leave(node, *meeting);
+  return status;
+}
