@@ -123,6 +123,7 @@ int main(int argc, char **argv) {
   } else {
     bench_matmul(&b);
     bench_redistribute(&b);
+    bench_consume(&b);
     bench_pdgemm(&b);
     bench_print_header(&b);
     bench_memory(&b);

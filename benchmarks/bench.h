@@ -94,6 +94,7 @@ void *bench_alloc(size_t bytes);
 void bench_matmul(bench *b);
 void bench_dispatch(bench *b);
 void bench_redistribute(bench *b);
+void bench_consume(bench *b);
 void bench_memory(bench *b);
 void bench_pdgemm(bench *b);
 
