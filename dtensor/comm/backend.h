@@ -3,6 +3,7 @@
 #define DTENSOR_COMM_BACKEND_H_
 
 #include "dtensor/base/refcount.h"
+#include "dtensor/comm/lane.h"
 #include "dtensor/comm/node.h"
 
 /* Why not, as a sentence; "": it is fine. */
@@ -18,8 +19,10 @@ typedef struct dti_backend {
   void (*close)(dti_comm *comm);
   /* Frees the memory of a closed handle. */
   void (*destroy)(dti_comm *comm);
-  /* A communicator of the listed ranks of parent, where this one becomes `rank`. */
-  dtensor_status (*group)(dti_comm *parent, int n, const int ranks[], int rank, dti_comm **group);
+  /* A communicator of the listed ranks of parent, where this one becomes `rank`; a lane has nothing
+   * in common with a group of the same ranks. */
+  dtensor_status (*group)(dti_comm *parent, int n, const int ranks[], int rank, int is_lane,
+                          dti_comm **group);
   MPI_Comm (*mpi)(const dti_comm *comm);
 
   /* ---- Memory that ranks of a node share (node_internal.h) ---- */
@@ -46,6 +49,11 @@ typedef struct dti_backend {
                               dti_comm_op op);
   dtensor_status (*allgather)(dti_batch *batch, int64_t index, const void *in, size_t bytes,
                               void *out);
+  dtensor_status (*alltoallv)(dti_batch *batch, int64_t index, const void *in, const int in_bytes[],
+                              const int in_at[], void *out, const int out_bytes[],
+                              const int out_at[]);
+  dtensor_status (*allgatherv)(dti_batch *batch, int64_t index, const void *in, int bytes,
+                               void *out, const int out_bytes[], const int out_at[]);
   /* Progress; done may be NULL. */
   dtensor_status (*test)(dti_batch *batch, int64_t done[], int64_t *n);
   /* Let time pass until a test may find something; `round` as in dti_comm_relax(). */
@@ -67,8 +75,10 @@ struct dti_comm {
   dti_node *node;                 /* NULL: not asked for yet, or nobody to share memory with */
   int node_asked;
   dti_reason node_reason;
-  void *attached;          /* by another layer; NULL: nothing */
-  int *ranks;              /* of a group: its ranks in the parent */
+  void *attached; /* by another layer; NULL: nothing */
+  int *ranks;     /* of a group or lane: its ranks in the parent */
+  int is_lane;
+  dti_turn *turns;         /* of a lane: taken and not left, in order */
   dti_comm *groups, *next; /* made from this one, each with a reference; the next of the parent's */
 };
 
@@ -84,6 +94,16 @@ dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int ran
 /* Ranks with the same key, of 0, ..., keys - 1, live on one node; number[keys] is for its work. In
  * a new handle all ranks live on one. */
 void dti_comm_set_nodes(dti_comm *comm, const int key[], int keys, int number[]);
+
+/* The communicator of these ranks in the parent's list of groups, or NULL. Borrowed. */
+dti_comm *dti_comm_find(const dti_comm *parent, int n, const int ranks[], int is_lane);
+
+/* A new one, which is not in that list. Collective over the listed ranks. */
+dtensor_status dti_comm_make(dti_comm *parent, int n, const int ranks[], int is_lane,
+                             dti_comm **group);
+
+/* Put it there. */
+void dti_comm_keep(dti_comm *parent, dti_comm *group);
 
 /* Close a communicator and the groups made from it. Handles stay valid, calls fail from now on. */
 void dti_comm_close(dti_comm *comm);

@@ -96,6 +96,21 @@ dtensor_status dti_batch_allgather(dti_batch *batch, const void *in, size_t byte
   return DTENSOR_OK;
 }
 
+dtensor_status dti_batch_alltoallv(dti_batch *batch, const void *in, const int in_bytes[],
+                                   const int in_at[], void *out, const int out_bytes[],
+                                   const int out_at[]) {
+  DTI_TRY(begin(batch));
+  return began(batch, batch->comm->backend->alltoallv(batch, batch->started, in, in_bytes, in_at,
+                                                      out, out_bytes, out_at));
+}
+
+dtensor_status dti_batch_allgatherv(dti_batch *batch, const void *in, int bytes, void *out,
+                                    const int out_bytes[], const int out_at[]) {
+  DTI_TRY(begin(batch));
+  return began(batch, batch->comm->backend->allgatherv(batch, batch->started, in, bytes, out,
+                                                       out_bytes, out_at));
+}
+
 static dtensor_status test(dti_batch *batch, int64_t done[], int64_t *n) {
   *n = 0;
   DTI_CHECK(batch->failed == DTENSOR_OK, batch->failed, "communication has failed before");

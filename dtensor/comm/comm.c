@@ -78,23 +78,36 @@ static int is_everyone_in_order(const dti_comm *comm, int n, const int ranks[]) 
   return n == comm->size;
 }
 
-static dti_comm *find_group(const dti_comm *parent, int n, const int ranks[]) {
+dti_comm *dti_comm_find(const dti_comm *parent, int n, const int ranks[], int is_lane) {
   for (dti_comm *group = parent->groups; group; group = group->next)
-    if (group->size == n && memcmp(group->ranks, ranks, (size_t)n * sizeof *ranks) == 0)
+    if (group->is_lane == is_lane && group->size == n &&
+        memcmp(group->ranks, ranks, (size_t)n * sizeof *ranks) == 0)
       return group;
   return NULL;
 }
 
-static dtensor_status make_group(dti_comm *parent, int n, const int ranks[], int place,
-                                 dti_comm **group) {
+static dtensor_status check_ranks(const dti_comm *parent, int n, const int ranks[]) {
+  for (int i = 0; i < n; i++)
+    DTI_CHECK(ranks[i] >= 0 && ranks[i] < parent->size, DTENSOR_EINVAL,
+              "rank %d is not one of the communicator's %d", ranks[i], parent->size);
+  DTI_CHECK(place_of(parent->rank, n, ranks) >= 0, DTENSOR_EINVAL,
+            "rank %d is not in the group of %d ranks that it makes", parent->rank, n);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_comm_make(dti_comm *parent, int n, const int ranks[], int is_lane,
+                             dti_comm **group) {
   int *copy = malloc((size_t)n * sizeof *copy);
   int *work = malloc(((size_t)n + (size_t)parent->nodes) * sizeof *work);
   dtensor_status status = DTENSOR_OK;
   if (!copy || !work) status = DTI_FAIL(DTENSOR_ENOMEM, "a group of %d ranks", n);
-  if (status == DTENSOR_OK) status = parent->backend->group(parent, n, ranks, place, group);
+  if (status == DTENSOR_OK)
+    status =
+        parent->backend->group(parent, n, ranks, place_of(parent->rank, n, ranks), is_lane, group);
   if (status == DTENSOR_OK) {
     memcpy(copy, ranks, (size_t)n * sizeof *copy);
     (*group)->ranks = copy;
+    (*group)->is_lane = is_lane;
     for (int i = 0; i < n; i++) work[i] = parent->node_of[ranks[i]];
     dti_comm_set_nodes(*group, work, parent->nodes, work + n);
   } else {
@@ -104,25 +117,23 @@ static dtensor_status make_group(dti_comm *parent, int n, const int ranks[], int
   return status;
 }
 
+void dti_comm_keep(dti_comm *parent, dti_comm *group) {
+  group->next = parent->groups;
+  parent->groups = group;
+}
+
 dtensor_status dti_comm_group(dti_comm *parent, int n, const int ranks[], dti_comm **comm) {
   *comm = NULL;
   DTI_TRY(dti_comm_check_open(parent));
-  for (int i = 0; i < n; i++)
-    DTI_CHECK(ranks[i] >= 0 && ranks[i] < parent->size, DTENSOR_EINVAL,
-              "rank %d is not one of the communicator's %d", ranks[i], parent->size);
-  const int place = place_of(parent->rank, n, ranks);
-  DTI_CHECK(place >= 0, DTENSOR_EINVAL, "rank %d is not in the group of %d ranks that it makes",
-            parent->rank, n);
-
+  DTI_TRY(check_ranks(parent, n, ranks));
   if (is_everyone_in_order(parent, n, ranks)) {
     *comm = dti_comm_retain(parent);
     return DTENSOR_OK;
   }
-  dti_comm *group = find_group(parent, n, ranks);
+  dti_comm *group = dti_comm_find(parent, n, ranks, 0);
   if (!group) {
-    DTI_TRY(make_group(parent, n, ranks, place, &group));
-    group->next = parent->groups;
-    parent->groups = group;
+    DTI_TRY(dti_comm_make(parent, n, ranks, 0, &group));
+    dti_comm_keep(parent, group);
   }
   *comm = dti_comm_retain(group);
   return DTENSOR_OK;

@@ -74,6 +74,17 @@ dtensor_status dti_batch_recv(dti_batch *batch, void *data, size_t bytes, int pe
 dtensor_status dti_batch_allreduce(dti_batch *batch, int64_t values[], int n, dti_comm_op op);
 dtensor_status dti_batch_allgather(dti_batch *batch, const void *in, size_t bytes, void *out);
 
+/* Data collectives over a lane (lane.h), as they start in the same order on all ranks. Per rank how
+ * many bytes, and where they begin; what one says it sends is what the other says it receives. The
+ * lists belong to the batch too until it is done. A total is at most dti_comm_message_limit(), and
+ * they are made for batches with room for 0 bytes. The caller counts what they move: they also
+ * bring a rank what it has itself. */
+dtensor_status dti_batch_alltoallv(dti_batch *batch, const void *in, const int in_bytes[],
+                                   const int in_at[], void *out, const int out_bytes[],
+                                   const int out_at[]);
+dtensor_status dti_batch_allgatherv(dti_batch *batch, const void *in, int bytes, void *out,
+                                    const int out_bytes[], const int out_at[]);
+
 /* Make progress without blocking. Writes the indices of operations that became complete in this
  * call to done[] (room for `operations`), their number to *n, and how many are still open to *open.
  */
@@ -107,7 +118,9 @@ dtensor_status dti_agree_verdict(dtensor_status mine, int64_t reduced);
  * then yields, then sleeps for microseconds. */
 void dti_comm_relax(int64_t round);
 
-/* For tests: the largest message that goes to MPI in one piece (0: the default, 2^30 bytes). */
+/* The largest message that goes to MPI in one piece, and the most that a data collective moves for
+ * one rank; it fits an int. For tests it can be set (0: the default, 2^30 bytes). */
+size_t dti_comm_message_limit(void);
 void dti_comm_set_message_limit(size_t bytes);
 
 #endif

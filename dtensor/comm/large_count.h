@@ -5,9 +5,6 @@
 
 #include <stddef.h>
 
-/* The largest piece in bytes; it fits an int. */
-size_t dti_message_limit(void);
-
 /* Pieces of a message: at least one, as an empty message is sent too. */
 size_t dti_message_pieces(size_t bytes, size_t limit);
 

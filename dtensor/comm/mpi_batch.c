@@ -5,7 +5,7 @@
 #include "dtensor/comm/large_count.h"
 #include "dtensor/comm/mpi_internal.h"
 
-/* What belongs to one request: a message, a piece of one that was cut, or a control collective. */
+/* What belongs to one request: a message, a piece of one that was cut, or a collective. */
 typedef struct mpi_piece {
   int64_t operation;
   int bytes; /* that a receive must bring, or -1 */
@@ -37,7 +37,7 @@ static void free_batch(mpi_batch *batch) {
 dtensor_status dti_mpi_batch_create(dti_comm *comm, int64_t operations, const size_t bytes[],
                                     dti_batch **out) {
   (void)comm;
-  const size_t limit = dti_message_limit();
+  const size_t limit = dti_comm_message_limit();
   size_t requests = (size_t)operations;
   if (bytes)
     for (int64_t i = 0; i < operations; i++) requests += dti_message_pieces(bytes[i], limit) - 1;
@@ -131,6 +131,29 @@ dtensor_status dti_mpi_allgather(dti_batch *base, int64_t index, const void *in,
   batch->pieces_left[index] = 0;
   DTI_TRY_MPI(MPI_Iallgather(in, (int)bytes, MPI_BYTE, out, (int)bytes, MPI_BYTE, mpi_of(base),
                              &batch->request[batch->in_flight]));
+  started(batch, index, -1);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_mpi_alltoallv(dti_batch *base, int64_t index, const void *in,
+                                 const int in_bytes[], const int in_at[], void *out,
+                                 const int out_bytes[], const int out_at[]) {
+  mpi_batch *batch = (mpi_batch *)base;
+  DTI_TRY(check_room(batch, 1));
+  batch->pieces_left[index] = 0;
+  DTI_TRY_MPI(MPI_Ialltoallv(in, in_bytes, in_at, MPI_BYTE, out, out_bytes, out_at, MPI_BYTE,
+                             mpi_of(base), &batch->request[batch->in_flight]));
+  started(batch, index, -1);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_mpi_allgatherv(dti_batch *base, int64_t index, const void *in, int bytes,
+                                  void *out, const int out_bytes[], const int out_at[]) {
+  mpi_batch *batch = (mpi_batch *)base;
+  DTI_TRY(check_room(batch, 1));
+  batch->pieces_left[index] = 0;
+  DTI_TRY_MPI(MPI_Iallgatherv(in, bytes, MPI_BYTE, out, out_bytes, out_at, MPI_BYTE, mpi_of(base),
+                              &batch->request[batch->in_flight]));
   started(batch, index, -1);
   return DTENSOR_OK;
 }

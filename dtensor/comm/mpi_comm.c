@@ -11,9 +11,9 @@ static void close_comm(dti_comm *base) {
 
 static void destroy_comm(dti_comm *base) { free(base); }
 
-static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank,
+static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank, int is_lane,
                                  dti_comm **comm) {
-  (void)rank; /* MPI numbers them in the order of the list too */
+  (void)rank, (void)is_lane; /* MPI numbers them in the order of the list too */
   *comm = NULL;
   const MPI_Comm parent = ((mpi_comm *)parent_)->comm;
   MPI_Group everybody, group;
@@ -47,6 +47,8 @@ static const dti_backend backend = {
     .recv = dti_mpi_recv,
     .allreduce = dti_mpi_allreduce,
     .allgather = dti_mpi_allgather,
+    .alltoallv = dti_mpi_alltoallv,
+    .allgatherv = dti_mpi_allgatherv,
     .test = dti_mpi_test,
     .idle = dti_mpi_idle,
     .batch_destroy = dti_mpi_batch_destroy,

@@ -56,6 +56,11 @@ dtensor_status dti_mpi_allreduce(dti_batch *batch, int64_t index, int64_t values
                                  dti_comm_op op);
 dtensor_status dti_mpi_allgather(dti_batch *batch, int64_t index, const void *in, size_t bytes,
                                  void *out);
+dtensor_status dti_mpi_alltoallv(dti_batch *batch, int64_t index, const void *in,
+                                 const int in_bytes[], const int in_at[], void *out,
+                                 const int out_bytes[], const int out_at[]);
+dtensor_status dti_mpi_allgatherv(dti_batch *batch, int64_t index, const void *in, int bytes,
+                                  void *out, const int out_bytes[], const int out_at[]);
 dtensor_status dti_mpi_test(dti_batch *batch, int64_t done[], int64_t *n);
 void dti_mpi_idle(dti_batch *batch, int64_t round);
 void dti_mpi_batch_destroy(dti_batch *batch);

@@ -111,6 +111,40 @@ dtensor_status dti_sim_allgather(dti_batch *batch, int64_t index, const void *in
   return DTENSOR_OK;
 }
 
+dtensor_status dti_sim_alltoallv(dti_batch *batch, int64_t index, const void *in,
+                                 const int in_bytes[], const int in_at[], void *out,
+                                 const int out_bytes[], const int out_at[]) {
+  post(batch,
+       (sim_operation){.kind = SIM_ALLTOALLV,
+                       .index = index,
+                       .in = in,
+                       .in_bytes = in_bytes,
+                       .in_at = in_at,
+                       .out = out,
+                       .out_bytes = out_bytes,
+                       .out_at = out_at,
+                       .source = batch->comm->rank,
+                       .round = ((sim_comm *)batch->comm)->round++},
+       dti_sim_post_collective);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_sim_allgatherv(dti_batch *batch, int64_t index, const void *in, int bytes,
+                                  void *out, const int out_bytes[], const int out_at[]) {
+  post(batch,
+       (sim_operation){.kind = SIM_ALLGATHERV,
+                       .index = index,
+                       .in = in,
+                       .out = out,
+                       .bytes = (size_t)bytes,
+                       .out_bytes = out_bytes,
+                       .out_at = out_at,
+                       .source = batch->comm->rank,
+                       .round = ((sim_comm *)batch->comm)->round++},
+       dti_sim_post_collective);
+  return DTENSOR_OK;
+}
+
 dtensor_status dti_sim_blame(dtensor_sim *me, const dtensor_sim *culprit, dtensor_status failure,
                              const char *reason) {
   culprit = &me->world->rank[culprit->origin];

@@ -1,4 +1,4 @@
-/* Control collectives of simulated ranks: the last to arrive combines the values of all. */
+/* Collectives of simulated ranks: the last to arrive combines the values of all. */
 #include <string.h>
 
 #include "dtensor/comm/sim_world.h"
@@ -41,6 +41,33 @@ static void compute(sim_operation *first) {
   const size_t bytes = reduce ? first->bytes : first->bytes * (size_t)first->n_arrived;
   if (bytes == 0) return;
   for (sim_operation *at = first->arrived; at; at = at->next) memcpy(at->out, first->out, bytes);
+}
+
+static int moves_data(const sim_operation *operation) {
+  return operation->kind == SIM_ALLTOALLV || operation->kind == SIM_ALLGATHERV;
+}
+
+/* What `from` gives to `to`. */
+static size_t bytes_between(const sim_operation *from, const sim_operation *to) {
+  return from->in_bytes ? (size_t)from->in_bytes[to->source] : from->bytes;
+}
+
+/* Whether each gives as much as the other expects. */
+static int is_balanced(const sim_operation *first) {
+  for (const sim_operation *to = first; to; to = next_of_round(first, to))
+    for (const sim_operation *from = first; from; from = next_of_round(first, from))
+      if (bytes_between(from, to) != (size_t)to->out_bytes[from->source]) return 0;
+  return 1;
+}
+
+static void deliver(const sim_operation *first) {
+  for (const sim_operation *to = first; to; to = next_of_round(first, to))
+    for (const sim_operation *from = first; from; from = next_of_round(first, from)) {
+      const size_t bytes = bytes_between(from, to);
+      const int at = from->in_at ? from->in_at[to->source] : 0;
+      if (bytes > 0)
+        memcpy((char *)to->out + to->out_at[from->source], (const char *)from->in + at, bytes);
+    }
 }
 
 static void fail_round(sim_operation *first, const sim_group *group) {
@@ -97,14 +124,21 @@ void dti_sim_post_collective(sim_operation *operation) {
     first->arrived = operation;
     first->n_arrived++;
   }
-  if (first->kind != operation->kind || first->bytes != operation->bytes ||
-      first->op != operation->op) {
+  if (first->kind != operation->kind || first->op != operation->op ||
+      (first->bytes != operation->bytes && !moves_data(first))) {
     break_group(group, DTENSOR_EDIVERGED, -1, "the ranks are in different collective calls");
     return;
   }
   if (first->n_arrived < group->size) return;
+  if (moves_data(first) && !is_balanced(first)) {
+    break_group(group, DTENSOR_EDIVERGED, -1, "a rank sends more or less than another expects");
+    return;
+  }
   *link = first->next;
-  compute(first);
+  if (moves_data(first))
+    deliver(first);
+  else
+    compute(first);
   for (sim_operation *at = first, *next; at; at = next) {
     next = next_of_round(first, at);
     dti_sim_finish(at);

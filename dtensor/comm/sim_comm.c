@@ -12,7 +12,7 @@ static void destroy_comm(dti_comm *base) {
   dti_sim_world_release(&world);
 }
 
-static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank,
+static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank, int is_lane,
                                  dti_comm **comm) {
   const sim_comm *parent = (sim_comm *)parent_;
   int *of_world = malloc((size_t)n * sizeof *of_world);
@@ -20,7 +20,7 @@ static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], in
   for (int i = 0; i < n; i++) of_world[i] = parent->group->rank[ranks[i]];
   sim_group *group;
   const dtensor_status status =
-      dti_sim_group(parent->me->world, parent->group, n, of_world, &group);
+      dti_sim_group(parent->me->world, parent->group, n, of_world, is_lane, &group);
   free(of_world);
   DTI_TRY(status);
   return dti_sim_comm_create(parent->me, group, rank, comm);
@@ -67,6 +67,8 @@ static const dti_backend backend = {
     .recv = dti_sim_recv,
     .allreduce = dti_sim_allreduce,
     .allgather = dti_sim_allgather,
+    .alltoallv = dti_sim_alltoallv,
+    .allgatherv = dti_sim_allgatherv,
     .test = dti_sim_test,
     .idle = dti_sim_idle,
     .batch_destroy = dti_sim_batch_destroy,

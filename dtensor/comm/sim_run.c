@@ -46,7 +46,7 @@ static dtensor_status create_comms(sim_world *world) {
   DTI_CHECK(everybody, DTENSOR_ENOMEM, "a world of %d ranks", world->size);
   for (int i = 0; i < world->size; i++) everybody[i] = i;
   sim_group *group;
-  dtensor_status status = dti_sim_group(world, NULL, world->size, everybody, &group);
+  dtensor_status status = dti_sim_group(world, NULL, world->size, everybody, 0, &group);
   for (int i = 0; i < world->size && status == DTENSOR_OK; i++)
     status = dti_sim_comm_create(&world->rank[i], group, i, &world->rank[i].comm);
   for (int i = 0; i < world->size; i++) everybody[i] = i / world->ranks_per_node;

@@ -39,19 +39,22 @@ void dti_sim_world_release(sim_world **world_) {
   free(world);
 }
 
-static sim_group *find_group(sim_world *world, const sim_group *parent, int n, const int ranks[]) {
+static sim_group *find_group(sim_world *world, const sim_group *parent, int n, const int ranks[],
+                             int is_lane) {
   for (sim_group *group = world->groups; group; group = group->next)
-    if (group->parent == parent && group->size == n &&
+    if (group->parent == parent && group->is_lane == is_lane && group->size == n &&
         memcmp(group->rank, ranks, (size_t)n * sizeof *ranks) == 0)
       return group;
   return NULL;
 }
 
-static sim_group *add_group(sim_world *world, const sim_group *parent, int n, const int ranks[]) {
+static sim_group *add_group(sim_world *world, const sim_group *parent, int n, const int ranks[],
+                            int is_lane) {
   sim_group *group = calloc(1, sizeof *group + (size_t)n * sizeof *ranks);
   if (!group) return NULL;
   group->parent = parent;
   group->size = n;
+  group->is_lane = is_lane;
   group->culprit = -1;
   memcpy(group->rank, ranks, (size_t)n * sizeof *ranks);
   group->next = world->groups;
@@ -60,10 +63,10 @@ static sim_group *add_group(sim_world *world, const sim_group *parent, int n, co
 }
 
 dtensor_status dti_sim_group(sim_world *world, const sim_group *parent, int n, const int ranks[],
-                             sim_group **group) {
+                             int is_lane, sim_group **group) {
   pthread_mutex_lock(&world->lock);
-  *group = find_group(world, parent, n, ranks);
-  if (!*group) *group = add_group(world, parent, n, ranks);
+  *group = find_group(world, parent, n, ranks, is_lane);
+  if (!*group) *group = add_group(world, parent, n, ranks, is_lane);
   pthread_mutex_unlock(&world->lock);
   DTI_CHECK(*group, DTENSOR_ENOMEM, "a group of %d ranks", n);
   return DTENSOR_OK;

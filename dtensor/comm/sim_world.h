@@ -15,7 +15,14 @@ typedef struct sim_world sim_world;
 typedef struct sim_group sim_group;
 typedef struct sim_batch sim_batch;
 
-typedef enum sim_kind { SIM_SEND, SIM_RECV, SIM_ALLREDUCE, SIM_ALLGATHER } sim_kind;
+typedef enum sim_kind {
+  SIM_SEND,
+  SIM_RECV,
+  SIM_ALLREDUCE,
+  SIM_ALLGATHER,
+  SIM_ALLTOALLV,
+  SIM_ALLGATHERV
+} sim_kind;
 typedef enum sim_state {
   SIM_POSTED,  /* in a list */
   SIM_MEETING, /* out of it, being copied by the partner's thread */
@@ -32,7 +39,9 @@ typedef struct sim_operation {
   void *out;                  /* what it gets */
   size_t bytes;
   int source, target, tag; /* messages: ranks of the group */
-  /* Control collectives: which one of its group, and on the first to arrive, all who have. */
+  /* Data collectives: per rank, bytes and where they begin. An all-gather gives `bytes` to all. */
+  const int *in_bytes, *in_at, *out_bytes, *out_at;
+  /* Collectives: which one of its group, and on the first to arrive, all who have. */
   int64_t round;
   dti_comm_op op;
   struct sim_operation *arrived;
@@ -57,8 +66,8 @@ struct sim_batch {
 struct sim_group {
   sim_group *next;
   const sim_group *parent;
-  int size;
-  sim_operation *rounds;  /* control collectives that have begun */
+  int size, is_lane;
+  sim_operation *rounds;  /* collectives that have begun */
   dtensor_status failure; /* why there can be no more */
   int culprit;
   const char *reason;
@@ -100,7 +109,7 @@ typedef struct sim_comm {
   dti_comm base;
   dtensor_sim *me;
   sim_group *group;
-  int64_t round; /* the control collectives that this rank has begun */
+  int64_t round; /* the collectives that this rank has begun */
 } sim_comm;
 
 dtensor_status dti_sim_world_create(int size, int ranks_per_node, sim_world **world);
@@ -108,7 +117,7 @@ void dti_sim_world_release(sim_world **world);
 
 /* The shared part of a communicator of these ranks of the world, made by whoever comes first. */
 dtensor_status dti_sim_group(sim_world *world, const sim_group *parent, int n, const int ranks[],
-                             sim_group **group);
+                             int is_lane, sim_group **group);
 
 /* This rank's handle of a group. */
 dtensor_status dti_sim_comm_create(dtensor_sim *me, sim_group *group, int rank, dti_comm **comm);
@@ -155,6 +164,11 @@ dtensor_status dti_sim_allreduce(dti_batch *batch, int64_t index, int64_t values
                                  dti_comm_op op);
 dtensor_status dti_sim_allgather(dti_batch *batch, int64_t index, const void *in, size_t bytes,
                                  void *out);
+dtensor_status dti_sim_alltoallv(dti_batch *batch, int64_t index, const void *in,
+                                 const int in_bytes[], const int in_at[], void *out,
+                                 const int out_bytes[], const int out_at[]);
+dtensor_status dti_sim_allgatherv(dti_batch *batch, int64_t index, const void *in, int bytes,
+                                  void *out, const int out_bytes[], const int out_at[]);
 dtensor_status dti_sim_test(dti_batch *batch, int64_t done[], int64_t *n);
 void dti_sim_idle(dti_batch *batch, int64_t round);
 void dti_sim_batch_destroy(dti_batch *batch);
