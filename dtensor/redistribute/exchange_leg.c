@@ -6,6 +6,7 @@
 #include "dtensor/kernels/strided.h"
 #include "dtensor/redistribute/leg.h"
 #include "dtensor/redistribute/near.h"
+#include "dtensor/redistribute/packed.h"
 #include "dtensor/redistribute/share_out.h"
 
 /* Room for the inputs and outputs of any one combine. */
@@ -48,7 +49,7 @@ static void fill_box(const dti_leg *leg, const dti_leg_part *part, const dti_box
   dti_fill(&array, value, part->element, leg->threads);
 }
 
-static void fill_identity(const dti_leg *leg, const dti_leg_part *part) {
+static void fill_part(const dti_leg *leg, const dti_leg_part *part) {
   _Alignas(16) unsigned char identity[16];
   dti_identity(part->dtype, part->exchange->fill_op, identity);
   dti_box box = part->box;
@@ -136,26 +137,6 @@ static int is_complete(const dti_leg *leg, const dti_stream *stream) {
   return 1;
 }
 
-/* A chunk as it lies in a message. */
-typedef struct packed_chunk {
-  dti_region region;
-  dti_run run[DTENSOR_MAX_NDIM];
-  int64_t stride[DTENSOR_MAX_NDIM];
-} packed_chunk;
-
-static void set_packed(packed_chunk *packed, const dti_region *chunk) {
-  int64_t stride = 1;
-  packed->region = *chunk;
-  for (int d = chunk->ndim - 1; d >= 0; d--) {
-    packed->run[d] = (dti_run){0, 0};
-    for (int64_t r = 0; r < chunk->count[d]; r++) packed->run[d].length += chunk->runs[d][r].length;
-    packed->region.runs[d] = &packed->run[d];
-    packed->region.count[d] = 1;
-    packed->stride[d] = stride;
-    stride *= packed->run[d].length;
-  }
-}
-
 /* Put the chunk at the head of a stream, and what belongs to it from others, in its place; then all
  * of these streams move on. */
 static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
@@ -167,8 +148,8 @@ static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
   dti_chunk_room *room = leg->streams.room;
   const dti_region region = dti_chunk_region(&s.chunks, &parcel->region, chunk, &room[0]);
   const dti_region theirs = dti_chunk_region(&s.chunks, &parcel->theirs, chunk, &room[1]);
-  packed_chunk packed;
-  set_packed(&packed, &region);
+  dti_packed packed;
+  dti_packed_set(&packed, &region);
 
   int is_in_place = 0;
   for (int64_t k = 0; k < parcel->contributions; k++) {
@@ -229,7 +210,7 @@ static void count_near(const dti_leg *leg) {
 
 void dti_leg_fill(dti_leg *leg) {
   for (int p = 0; p < leg->parts && !leg->is_filled; p++)
-    if (leg->part[p].exchange->fill) fill_identity(leg, &leg->part[p]);
+    if (leg->part[p].exchange->fill) fill_part(leg, &leg->part[p]);
   leg->is_filled = 1;
 }
 

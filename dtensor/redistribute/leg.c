@@ -11,6 +11,7 @@ int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
 }
 
 dtensor_status dti_leg_prepare(dti_leg *leg) {
+  if (dti_leg_is_collective(leg)) return dti_collective_prepare(leg);
   return dti_leg_is_gather(leg) ? dti_gather_leg_prepare(leg) : dti_exchange_leg_prepare(leg);
 }
 
@@ -28,10 +29,12 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict) {
 }
 
 dtensor_status dti_leg_start(dti_leg *leg) {
+  if (dti_leg_is_collective(leg)) return dti_collective_start(leg);
   return dti_leg_is_gather(leg) ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
 }
 
 dtensor_status dti_leg_advance(dti_leg *leg, int *done) {
+  if (dti_leg_is_collective(leg)) return dti_collective_advance(leg, done);
   return dti_leg_is_gather(leg) ? dti_gather_leg_advance(leg, done)
                                 : dti_exchange_leg_advance(leg, done);
 }
@@ -85,12 +88,13 @@ int64_t dti_leg_bytes_sent(const dti_leg *leg) {
 
 int64_t dti_leg_workspace(const dti_leg *leg) {
   if (dti_leg_is_gather(leg)) return gather_bytes(leg);
-  return leg->streams.bytes_in_buffers + leg->bytes_lent;
+  return leg->streams.bytes_in_buffers + leg->bytes_lent + leg->collective.bytes_in_buffers;
 }
 
 void dti_leg_free(dti_leg *leg) {
   if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
   dti_streams_free(&leg->streams);
+  dti_collective_free(&leg->collective);
   dti_batch_destroy(&leg->batch);
   for (int p = 0; leg->part && p < leg->parts; p++) {
     dti_free(leg->part[p].lent_from);

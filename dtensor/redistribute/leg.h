@@ -9,6 +9,7 @@
 #include "dtensor/comm/node.h"
 #include "dtensor/kernels/combine.h"
 #include "dtensor/mesh/mesh.h"
+#include "dtensor/redistribute/collective.h"
 #include "dtensor/redistribute/stream.h"
 #include "dtensor/spec/exchange.h"
 #include "dtensor/spec/route.h"
@@ -79,6 +80,8 @@ typedef struct dti_leg {
   dti_part *input, *output; /* room for those of one combine: `few`, or of their own */
   dti_part few[2][DTI_LEG_FEW];
 
+  dti_collective collective; /* of the legs that are one */
+
   /* gathers */
   dti_batch *batch;
   void *gathered;   /* room for what each rank of the line brings */
@@ -134,6 +137,10 @@ void dti_leg_fill(dti_leg *leg);
 
 /* leg->input[k]: the k-th source of a parcel of which all are on this node. */
 void dti_leg_list_inputs(const dti_leg *leg, int part, const dti_parcel *parcel);
+
+static inline int dti_leg_is_collective(const dti_leg *leg) {
+  return leg->collective.mesh_dims != 0;
+}
 
 static inline int dti_leg_is_gather(const dti_leg *leg) { return leg->mesh_dim >= 0; }
 

@@ -24,7 +24,7 @@ typedef struct plan_key {
   uint64_t machine; /* version */
   size_t element;
   int64_t max_bytes;
-  int is_near, in_batch;
+  int is_near, in_batch, forced_engine;
 } plan_key;
 
 typedef struct entry {
@@ -102,8 +102,8 @@ static int is_same(const plan_key *a, const plan_key *b) {
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
          a->shared_memory == b->shared_memory && a->machine == b->machine &&
          a->element == b->element && a->max_bytes == b->max_bytes && a->is_near == b->is_near &&
-         a->in_batch == b->in_batch && dti_layout_equal(a->from, b->from) &&
-         dti_layout_equal(a->to, b->to);
+         a->in_batch == b->in_batch && a->forced_engine == b->forced_engine &&
+         dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
 }
 
 /* Retained; NULL if there is none. Counts a hit or a miss. */
@@ -174,6 +174,7 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
       .max_bytes = max_bytes,
       .is_near = is_near,
       .in_batch = in_batch,
+      .forced_engine = dti_route_forced_engine(),
   };
 }
 

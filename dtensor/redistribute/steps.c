@@ -5,6 +5,7 @@
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
+#include "dtensor/redistribute/lanes.h"
 #include "dtensor/tensor/tensor.h"
 
 /* The most steps of a way where all ranks share memory: a reduction, then copies. */
@@ -65,9 +66,8 @@ static dtensor_status make_between(dti_steps *steps, dti_leg_side *side, size_t 
   return DTENSOR_OK;
 }
 
-/* Gathers are made of messages: nobody comes to the meeting. */
-static void take_gather(dti_leg *leg, const dti_step *step) {
-  leg->mesh_dim = step->mesh_dim;
+/* Gathers and collectives have no use for the node: nobody comes to the meeting. */
+static void forgo_meeting(dti_leg *leg) {
   if (leg->node) dti_node_leave(leg->node, leg->meeting);
   leg->node = NULL;
 }
@@ -82,7 +82,8 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
     const dti_step *step = &plan->route.step[l];
     dti_leg *leg = &steps->leg[l];
     const int is_last = l + 1 == plan->route.steps;
-    if (step->kind == DTI_STEP_GATHER) take_gather(leg, step);
+    if (step->kind == DTI_STEP_GATHER) leg->mesh_dim = step->mesh_dim;
+    if (dti_leg_is_gather(leg) || dti_leg_is_collective(leg)) forgo_meeting(leg);
     dti_leg_part *part = &leg->part[leg->parts++];
     part->kind = step->kind == DTI_STEP_SHARE_OUT ? DTI_PART_SHARE_OUT : DTI_PART_EXCHANGE;
     part->exchange = &plan->exchange[l];
@@ -144,8 +145,7 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   return DTENSOR_OK;
 }
 
-/* Room for the legs. */
-static dtensor_status make_room(const dti_steps_request *request, dti_steps *steps) {
+dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps) {
   int legs = 1;
   DTI_TRY(find_ways(request, steps, &legs));
   const size_t parts = (size_t)legs * (size_t)request->n;
@@ -159,6 +159,13 @@ static dtensor_status make_room(const dti_steps_request *request, dti_steps *ste
   for (int l = 0; l < legs; l++) {
     steps->leg[l] = leg_of(request, l, legs);
     steps->leg[l].part = &steps->part[l * request->n];
+  }
+  for (int l = 0; l < legs; l++) {
+    const dtensor_status status = dti_lanes_choose(request, steps, l);
+    if (status == DTENSOR_OK) continue;
+    for (int k = 0; k < l; k++) dti_collective_free(&steps->leg[k].collective);
+    steps->legs = 0;
+    return status;
   }
   for (int l = legs; l < request->meetings; l++) dti_node_leave(request->node, request->meeting[l]);
   return DTENSOR_OK;
@@ -182,8 +189,6 @@ static dtensor_status check_budget(const dti_steps_request *request, const dti_s
 
 dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_status mine,
                                  dti_steps *steps) {
-  const dtensor_status planned = make_room(request, steps);
-  if (planned != DTENSOR_OK) return mine != DTENSOR_OK ? mine : planned;
   for (int i = 0; i < request->n; i++) mine = lay_item(request, i, steps, mine);
   for (int l = 0; l < steps->legs && mine == DTENSOR_OK; l++)
     mine = dti_leg_prepare(&steps->leg[l]);

@@ -36,10 +36,12 @@ typedef struct dti_steps {
  * anything that one rank alone may fail at. Collective on the first use of comm, then local. */
 dtensor_status dti_steps_begin(dti_steps_request *request);
 
-/* Plan this rank's part and allocate. What fails here is this rank's alone: also then the result
- * must be freed, and can take part in an agreement unless it has no legs; without legs no meeting
- * was left. `mine`: what has failed
- * before. */
+/* The ways of all items, and room for their legs. What fails here is this rank's alone: also then
+ * the result must be freed; it has no legs, and no meeting was left. */
+dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps);
+
+/* Then lay this rank's part and allocate. What fails here is this rank's alone: also then the
+ * result must be freed, and can take part in an agreement. `mine`: what has failed before. */
 dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_status mine,
                                  dti_steps *steps);
 void dti_steps_free(dti_steps *steps);

@@ -7,6 +7,7 @@
 #include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/redistribute/alike.h"
+#include "dtensor/redistribute/lanes.h"
 #include "dtensor/redistribute/leg.h"
 #include "dtensor/redistribute/steps.h"
 
@@ -164,6 +165,26 @@ static dtensor_status start(dti_transfer *t, int is_near) {
   return DTENSOR_OK;
 }
 
+/* Making a lane blocks inside of MPI. So all ranks meet before it, while the transfers on their way
+ * go on: a rank may wait for one of them before it comes. A failure is one on all ranks, and nobody
+ * has to be told. */
+static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
+  dti_batch *meeting;
+  const dtensor_status made = dti_batch_create(t->comm, 1, NULL, &meeting);
+  if (made != DTENSOR_OK) return dti_comm_agree(t->comm, mine != DTENSOR_OK ? mine : made);
+  int64_t verdict = dti_agree_value(mine, dti_comm_rank(t->comm)), finished[1], n, open = 1;
+  dtensor_status status = dti_batch_allreduce(meeting, &verdict, 1, DTI_COMM_MIN);
+  for (int64_t round = 0; status == DTENSOR_OK && open; round++) {
+    advance_all();
+    dti_comm_relax(round);
+    status = dti_batch_test(meeting, finished, &n, &open);
+  }
+  dti_batch_destroy(&meeting);
+  DTI_TRY(status);
+  DTI_TRY(dti_agree_verdict(mine, verdict));
+  return dti_lanes_make(t->comm, &t->steps);
+}
+
 static dtensor_status run_locally(dti_transfer *t) {
   int done;
   DTI_TRY(dti_leg_start(current_leg(t)));
@@ -189,8 +210,17 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   }
   t->comm = dti_comm_retain(request.comm);
   t->state = COMPLETE;
-  t->outcome = dti_steps_prepare(&request, mine, &t->steps);
-  dtensor_status status = t->outcome;
+  const dtensor_status planned = dti_steps_plan(&request, &t->steps);
+  if (mine == DTENSOR_OK) mine = planned;
+  dtensor_status status = DTENSOR_OK;
+  if (planned == DTENSOR_OK && dti_lanes_are_missing(&request, &t->steps))
+    status = make_lanes(t, mine);
+  if (status != DTENSOR_OK) {
+    destroy(t);
+    return status;
+  }
+  if (planned == DTENSOR_OK) mine = dti_steps_prepare(&request, mine, &t->steps);
+  t->outcome = status = mine;
   if (request.is_local && status == DTENSOR_OK)
     status = run_locally(t);
   else if (!request.is_local)

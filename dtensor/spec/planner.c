@@ -7,6 +7,12 @@
 #include "dtensor/spec/split_kind.h"
 #include "dtensor/spec/way.h"
 
+static _Thread_local int forced_engine = -1;
+
+void dti_route_force_engine(int engine) { forced_engine = engine; }
+
+int dti_route_forced_engine(void) { return forced_engine; }
+
 typedef struct planner {
   const dti_question *q;
   dti_way_ends ends;
@@ -119,15 +125,19 @@ static double slowest(const planner *p, const dti_way *way, int i, dti_engine en
   return seconds;
 }
 
+static int is_better_as_collective(const planner *p, const dti_way *way, int i) {
+  if (way->step[i].kind != DTI_STEP_EXCHANGE || way->step[i].mesh_dims == 0) return 0;
+  if (forced_engine == DTI_ENGINE_COLLECTIVE) return 1;
+  return slowest(p, way, i, DTI_ENGINE_COLLECTIVE) < slowest(p, way, i, DTI_ENGINE_DIRECT);
+}
+
 /* Each step by a collective, or directly where that is faster. Where all are, it is a new candidate
  * only if the direct engine does not go this way by itself. */
 static void add_collective(const planner *p, const dti_way *way, int is_direct_way) {
   dti_candidate *c = new_candidate(p, way, DTI_ENGINE_DIRECT);
-  for (int i = 0; i < way->steps; i++) {
-    if (slowest(p, way, i, DTI_ENGINE_DIRECT) <= slowest(p, way, i, DTI_ENGINE_COLLECTIVE))
-      continue;
-    c->engine = c->route.step[i].engine = DTI_ENGINE_COLLECTIVE;
-  }
+  for (int i = 0; i < way->steps; i++)
+    if (is_better_as_collective(p, way, i))
+      c->engine = c->route.step[i].engine = DTI_ENGINE_COLLECTIVE;
   if (c->engine == DTI_ENGINE_DIRECT && is_direct_way)
     p->out->n--;
   else
@@ -195,6 +205,8 @@ static int is_before(const dti_candidate *a, const dti_candidate *b) {
   if (a->fits != b->fits) return a->fits;
   if (!a->fits && a->cost.workspace != b->cost.workspace)
     return a->cost.workspace < b->cost.workspace;
+  const int a_forced = (int)a->engine == forced_engine, b_forced = (int)b->engine == forced_engine;
+  if (a_forced != b_forced) return a_forced;
   return a->cost.seconds < b->cost.seconds;
 }
 

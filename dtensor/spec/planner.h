@@ -50,6 +50,11 @@ typedef struct dti_candidates {
  * Errors: DTENSOR_ENOMEM */
 dtensor_status dti_route_candidates(const dti_question *question, dti_candidates *candidates);
 
+/* For tests: on this thread, candidates of that engine that fit come before all others, and steps
+ * of collectives are not left to the direct engine. -1: as they are priced. */
+void dti_route_force_engine(int engine);
+int dti_route_forced_engine(void);
+
 /* DTENSOR_EBUDGET if the best one does not fit. */
 dtensor_status dti_route_check_budget(const dti_candidates *candidates, int64_t max_bytes);
 
