@@ -175,8 +175,7 @@ static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
   int64_t verdict = dti_agree_value(mine, dti_comm_rank(t->comm)), finished[1], n, open = 1;
   dtensor_status status = dti_batch_allreduce(meeting, &verdict, 1, DTI_COMM_MIN);
   for (int64_t round = 0; status == DTENSOR_OK && open; round++) {
-    advance_all();
-    dti_comm_relax(round);
+    dti_transfers_advance(round);
     status = dti_batch_test(meeting, finished, &n, &open);
   }
   dti_batch_destroy(&meeting);
