@@ -31,6 +31,9 @@ typedef struct dti_counters {
   int64_t messages_sent, messages_received;
   int64_t bytes_sent, bytes_received;
   int64_t agreements;
+  /* Messages that a rank sent on behalf of its whole node: what they bring is counted above, by the
+   * ranks that have it and those that want it. */
+  int64_t messages_carried, bytes_carried;
 } dti_counters;
 
 /* This thread's counters. */

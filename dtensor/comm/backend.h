@@ -73,7 +73,7 @@ struct dti_comm {
   dti_batch *control;
   int *node_of, nodes, node_size; /* of each rank; in all; ranks on this one's */
   dti_node *node;                 /* NULL: not asked for yet, or nobody to share memory with */
-  int node_asked;
+  int node_asked, nodes_share;
   dti_reason node_reason;
   void *attached; /* by another layer; NULL: nothing */
   int *ranks;     /* of a group or lane: its ranks in the parent */
@@ -85,6 +85,7 @@ struct dti_comm {
 struct dti_batch {
   dti_comm *comm;
   int64_t room, started, open;
+  int is_carrier;
   dtensor_status failed; /* what the first failure was; nothing is started or awaited after it */
 };
 

@@ -30,6 +30,8 @@ dtensor_status dti_batch_create(dti_comm *comm, int64_t operations, const size_t
   return DTENSOR_OK;
 }
 
+void dti_batch_set_carrier(dti_batch *batch) { batch->is_carrier = 1; }
+
 /* The index of the next operation, or an error. */
 static dtensor_status begin(const dti_batch *batch) {
   DTI_CHECK(batch->failed == DTENSOR_OK, batch->failed, "communication has failed before");
@@ -59,7 +61,10 @@ dtensor_status dti_batch_send(dti_batch *batch, const void *data, size_t bytes, 
   DTI_TRY(check_peer(batch, peer));
   const dti_backend *backend = batch->comm->backend;
   DTI_TRY(began(batch, backend->send(batch, batch->started, data, bytes, peer, tag)));
-  if (peer != batch->comm->rank) {
+  if (batch->is_carrier) {
+    dti_event_counters()->messages_carried++;
+    dti_event_counters()->bytes_carried += (int64_t)bytes;
+  } else if (peer != batch->comm->rank) {
     dti_event_counters()->messages_sent++;
     dti_event_counters()->bytes_sent += (int64_t)bytes;
   }
@@ -71,7 +76,7 @@ dtensor_status dti_batch_recv(dti_batch *batch, void *data, size_t bytes, int pe
   DTI_TRY(check_peer(batch, peer));
   const dti_backend *backend = batch->comm->backend;
   DTI_TRY(began(batch, backend->recv(batch, batch->started, data, bytes, peer, tag)));
-  if (peer != batch->comm->rank) {
+  if (!batch->is_carrier && peer != batch->comm->rank) {
     dti_event_counters()->messages_received++;
     dti_event_counters()->bytes_received += (int64_t)bytes;
   }

@@ -63,6 +63,10 @@ typedef struct dti_batch dti_batch;
 dtensor_status dti_batch_create(dti_comm *comm, int64_t operations, const size_t bytes[],
                                 dti_batch **batch);
 
+/* From now on its messages are those of a carrier (dti_counters): their bytes are not this rank's
+ * own. */
+void dti_batch_set_carrier(dti_batch *batch);
+
 /* Start an operation. Buffers belong to the batch until it is done. Each has an index: 0, 1, 2, ...
  * in the order of these calls. Messages between two ranks match in order of tag and posting; any
  * length works, above the limit of MPI they are cut. A message to oneself is allowed. */

@@ -17,6 +17,8 @@ dtensor_status dti_comm_node(dti_comm *comm, dti_node **node) {
 
 const char *dti_comm_node_reason(const dti_comm *comm) { return comm->node_reason.text; }
 
+int dti_comm_nodes_share(const dti_comm *comm) { return comm->nodes_share; }
+
 int dti_node_size(const dti_node *node) { return node->size; }
 
 int dti_node_rank(const dti_node *node) { return node->rank; }

@@ -17,6 +17,10 @@ dtensor_status dti_comm_node(dti_comm *comm, dti_node **node);
 /* After dti_comm_node(): "" where memory is shared, else why it is not, as a sentence. */
 const char *dti_comm_node_reason(const dti_comm *comm);
 
+/* After dti_comm_node(): 1 if the ranks of every node of comm share memory, also where a rank is
+ * alone. The same on all ranks. */
+int dti_comm_nodes_share(const dti_comm *comm);
+
 /* Where ranks live: nodes are numbered 0, 1, ... in the order of their lowest rank. Local. */
 int dti_comm_nodes(const dti_comm *comm);
 int dti_comm_node_of(const dti_comm *comm, int rank);

@@ -52,6 +52,13 @@ static void find_reason(const dti_node *node, const dti_reason *given, size_t st
   }
 }
 
+/* 1 if no rank of any node gives a reason. */
+static int all_share(const dti_comm *comm, const dti_card *cards, const dti_reason *reasons) {
+  for (int rank = 0; rank < comm->size; rank++)
+    if (cards[rank].reason.text[0] || reasons[rank].text[0]) return 0;
+  return 1;
+}
+
 static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason) {
   uint64_t last = DTI_MEETINGS; /* so that there is one before each */
   for (int i = 0; i < node->size; i++) {
@@ -84,6 +91,7 @@ dtensor_status dti_node_create(dti_comm *comm, dti_node **out, dti_reason *reaso
   *out = NULL;
   if (comm->nodes == comm->size) {
     dti_reason_set(reason, "each rank is alone on its node");
+    comm->nodes_share = 1;
     return DTENSOR_OK;
   }
   dti_node *node;
@@ -100,6 +108,7 @@ dtensor_status dti_node_create(dti_comm *comm, dti_node **out, dti_reason *reaso
   if (!reason->text[0]) reach_all(node, cards, &mine);
   DTI_TRY_OR(done, status, dti_comm_allgather(comm, &mine, sizeof mine, reasons));
   find_reason(node, reasons, sizeof *reasons, reason);
+  comm->nodes_share = all_share(comm, cards, reasons);
   if (node->size == 1) dti_reason_set(reason, "this rank is alone on its node");
   if (!reason->text[0]) {
     *out = node;

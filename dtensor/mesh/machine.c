@@ -26,18 +26,16 @@ dtensor_status dti_mesh_machine_init(dti_comm *root) {
   DTI_TRY(dti_comm_node(root, &node));
   const int64_t ranks = neighbours_on_a_node(root);
   const int is_alone = dti_comm_nodes(root) == dti_comm_size(root);
-  int64_t all_share = node != NULL || is_alone;
   dti_mesh_machine *found = malloc(sizeof *found);
   dtensor_status status = dti_comm_agree(
       root, found ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine"));
-  if (status == DTENSOR_OK) status = dti_comm_allreduce(root, &all_share, 1, DTI_COMM_MIN);
   if (status != DTENSOR_OK) {
     free(found);
     return status;
   }
   *found = (dti_mesh_machine){.machine = dtensor_machine_default(),
                               .ranks_per_node = ranks,
-                              .shared_memory = all_share && !is_alone};
+                              .shared_memory = dti_comm_nodes_share(root) && !is_alone};
   dti_comm_attach(root, found);
   return DTENSOR_OK;
 }

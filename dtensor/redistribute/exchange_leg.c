@@ -9,8 +9,7 @@
 #include "dtensor/redistribute/packed.h"
 #include "dtensor/redistribute/share_out.h"
 
-/* Room for the inputs and outputs of any one combine. */
-static dtensor_status make_lists(dti_leg *leg) {
+dtensor_status dti_leg_make_lists(dti_leg *leg) {
   int64_t inputs = 1, outputs = 1;
   for (int p = 0; p < leg->parts; p++) {
     const dti_exchange *x = leg->part[p].exchange;
@@ -28,7 +27,7 @@ static dtensor_status make_lists(dti_leg *leg) {
 }
 
 dtensor_status dti_exchange_leg_prepare(dti_leg *leg) {
-  DTI_TRY(make_lists(leg));
+  DTI_TRY(dti_leg_make_lists(leg));
   if (leg->node) DTI_TRY(dti_near_prepare(leg));
   return leg->has_far_peers ? dti_streams_prepare(leg) : DTENSOR_OK;
 }
@@ -73,8 +72,7 @@ static int comes_by_stream(const dti_leg *leg, const dti_leg_part *part, const d
   return 0;
 }
 
-/* The array of a source on this node. */
-static dti_part local_source(const dti_leg *leg, int p, int64_t source, const dti_region *region) {
+dti_part dti_leg_source(const dti_leg *leg, int p, int64_t source, const dti_region *region) {
   const dti_leg_part *part = &leg->part[p];
   if (source == DTI_SELF) return (dti_part){part->from.data, part->from.stride, region};
   const dti_near_array near = dti_near_source(leg, p, dti_leg_rank(leg, &part->from, source));
@@ -83,7 +81,7 @@ static dti_part local_source(const dti_leg *leg, int p, int64_t source, const dt
 
 void dti_leg_list_inputs(const dti_leg *leg, int p, const dti_parcel *parcel) {
   for (int64_t k = 0; k < parcel->contributions; k++)
-    leg->input[k] = local_source(leg, p, parcel->sources[k], &parcel->theirs);
+    leg->input[k] = dti_leg_source(leg, p, parcel->sources[k], &parcel->theirs);
 }
 
 /* A parcel of which all sources are on this node. */
@@ -155,7 +153,7 @@ static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
   for (int64_t k = 0; k < parcel->contributions; k++) {
     const dti_stream *from = stream_of(leg, part, parcel->sources[k]);
     if (!from) {
-      leg->input[k] = local_source(leg, s.part, parcel->sources[k], &theirs);
+      leg->input[k] = dti_leg_source(leg, s.part, parcel->sources[k], &theirs);
       continue;
     }
     const void *data = dti_stream_chunk(from);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "dtensor/base/alloc.h"
+#include "dtensor/redistribute/hierarchy.h"
 #include "dtensor/redistribute/near.h"
 
 int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
@@ -10,8 +11,11 @@ int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
   return leg->ranks_are_places ? (int)place : dti_mesh_root_rank(side->mesh, place);
 }
 
+static int is_hierarchical(const dti_leg *leg) { return leg->engine == DTI_ENGINE_HIERARCHICAL; }
+
 dtensor_status dti_leg_prepare(dti_leg *leg) {
   if (dti_leg_is_collective(leg)) return dti_collective_prepare(leg);
+  if (is_hierarchical(leg)) return dti_hierarchy_leg_prepare(leg);
   return dti_leg_is_gather(leg) ? dti_gather_leg_prepare(leg) : dti_exchange_leg_prepare(leg);
 }
 
@@ -30,11 +34,13 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict) {
 
 dtensor_status dti_leg_start(dti_leg *leg) {
   if (dti_leg_is_collective(leg)) return dti_collective_start(leg);
+  if (is_hierarchical(leg)) return dti_hierarchy_leg_start(leg);
   return dti_leg_is_gather(leg) ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
 }
 
 dtensor_status dti_leg_advance(dti_leg *leg, int *done) {
   if (dti_leg_is_collective(leg)) return dti_collective_advance(leg, done);
+  if (is_hierarchical(leg)) return dti_hierarchy_leg_advance(leg, done);
   return dti_leg_is_gather(leg) ? dti_gather_leg_advance(leg, done)
                                 : dti_exchange_leg_advance(leg, done);
 }
@@ -47,7 +53,7 @@ static int awaited_member(const dti_leg *leg) {
     if (m != dti_node_rank(leg->node) && !dti_node_has_posted(leg->node, leg->meeting, m)) return m;
   for (int m = 0; leg->left && m < members; m++)
     if (!dti_node_has_left(leg->node, leg->meeting, m)) return m;
-  return -1;
+  return leg->hierarchy ? dti_hierarchy_awaited_member(leg) : -1;
 }
 
 dtensor_status dti_leg_check(const dti_leg *leg) {
@@ -88,10 +94,13 @@ int64_t dti_leg_bytes_sent(const dti_leg *leg) {
 
 int64_t dti_leg_workspace(const dti_leg *leg) {
   if (dti_leg_is_gather(leg)) return gather_bytes(leg);
-  return leg->streams.bytes_in_buffers + leg->bytes_lent + leg->collective.bytes_in_buffers;
+  const int64_t carried = leg->hierarchy ? leg->hierarchy->workspace : 0;
+  return leg->streams.bytes_in_buffers + leg->bytes_lent + leg->collective.bytes_in_buffers +
+         carried;
 }
 
 void dti_leg_free(dti_leg *leg) {
+  dti_hierarchy_free(leg);
   if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
   dti_streams_free(&leg->streams);
   dti_collective_free(&leg->collective);

@@ -70,6 +70,7 @@ typedef struct dti_leg {
   dti_node *node;      /* NULL: all peers are far */
   int has_far_peers;   /* there may be some */
   uint64_t meeting;    /* of node */
+  dti_engine engine;   /* how messages travel */
 
   /* exchanges */
   int is_filled;
@@ -80,7 +81,8 @@ typedef struct dti_leg {
   dti_part *input, *output; /* room for those of one combine: `few`, or of their own */
   dti_part few[2][DTI_LEG_FEW];
 
-  dti_collective collective; /* of the legs that are one */
+  dti_collective collective;       /* of the legs that are one */
+  struct dti_hierarchy *hierarchy; /* of the legs that go by way of carriers */
 
   /* gathers */
   dti_batch *batch;
@@ -127,6 +129,12 @@ dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done);
 dtensor_status dti_gather_leg_prepare(dti_leg *leg);
 dtensor_status dti_gather_leg_start(dti_leg *leg);
 dtensor_status dti_gather_leg_advance(dti_leg *leg, int *done);
+
+/* leg->input and leg->output: room for those of any one combine. */
+dtensor_status dti_leg_make_lists(dti_leg *leg);
+
+/* A region of the array of a source on this node, or this rank's own. */
+dti_part dti_leg_source(const dti_leg *leg, int part, int64_t source, const dti_region *region);
 
 /* The rank of leg->comm at a place of a side's mesh; this process for DTI_SELF. */
 int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place);

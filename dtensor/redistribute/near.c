@@ -1,5 +1,6 @@
 #include "dtensor/redistribute/near.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ enum { DESK_PARTS = 2, DESK_DATA = 192 };
 typedef struct posting {
   int64_t verdict;
   int64_t elsewhere; /* exported address of the entries; NOWHERE: they are here */
+  _Atomic int64_t arrival;
   entries here[DESK_PARTS];
   _Alignas(16) unsigned char data[DESK_DATA];
 } posting;
@@ -48,9 +50,10 @@ static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
   return dti_numel(side->layout->ndim, side->shape) * (int64_t)part->element;
 }
 
-/* Whether a neighbour reads this rank's source. */
+/* Whether a neighbour reads this rank's source, be it to carry it. */
 static int is_read(const dti_leg *leg, const dti_leg_part *part) {
   if (part->kind == DTI_PART_SHARE_OUT) return 1;
+  if (leg->engine == DTI_ENGINE_HIERARCHICAL) return part->exchange->sends > 0;
   for (int64_t i = 0; i < part->exchange->sends; i++)
     if (dti_is_near(leg, dti_leg_rank(leg, &part->to, part->exchange->send[i].peer))) return 1;
   return 0;
@@ -66,6 +69,7 @@ static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
 static int is_written(const dti_leg *leg, int p) {
   const dti_leg_part *part = &leg->part[p];
   if (part->kind == DTI_PART_SHARE_OUT) return 1;
+  if (leg->engine == DTI_ENGINE_HIERARCHICAL) return 0;
   for (int64_t i = 0; part->exchange->contributions == 1 && i < part->exchange->parcels; i++) {
     const int rank = dti_leg_rank(leg, &part->from, part->exchange->parcel[i].sources[0]);
     if (dti_is_near(leg, rank) && !dti_near_source(leg, p, rank).data) return 1;
@@ -102,7 +106,8 @@ dtensor_status dti_near_prepare(dti_leg *leg) {
     dti_leg_part *part = &leg->part[p];
     if (is_read(leg, part) && !fits_desk(leg, part)) {
       part->delivers = part->kind == DTI_PART_EXCHANGE && part->exchange->contributions == 1 &&
-                       !part->is_private && !is_reachable(leg, part, &part->from);
+                       leg->engine != DTI_ENGINE_HIERARCHICAL && !part->is_private &&
+                       !is_reachable(leg, part, &part->from);
       if (!part->delivers) DTI_TRY(lend(leg, part, &part->from, &part->lent_from));
     }
     if (part->kind == DTI_PART_SHARE_OUT) DTI_TRY(lend(leg, part, &part->to, &part->lent_to));
@@ -142,6 +147,7 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
   if (!dti_node_can_post(leg->node, leg->meeting)) return 0;
   posting *desk = dti_node_desk(leg->node, leg->meeting);
   desk->verdict = verdict;
+  atomic_init(&desk->arrival, DTI_ARRIVAL_PENDING);
   desk->elsewhere = leg->entries ? dti_node_export(leg->node, leg->entries, 1) : NOWHERE;
   entries *all = leg->entries ? leg->entries : desk->here;
   if (verdict == DTI_ALL_IS_WELL) dti_leg_fill(leg);
@@ -167,6 +173,15 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
 
 static const posting *posting_of(const dti_leg *leg, int member) {
   return dti_node_brought(leg->node, leg->meeting, member);
+}
+
+void dti_near_arrive(const dti_leg *leg, int64_t arrival) {
+  posting *desk = dti_node_desk(leg->node, leg->meeting);
+  atomic_store_explicit(&desk->arrival, arrival, memory_order_release);
+}
+
+int64_t dti_near_arrival(const dti_leg *leg, int member) {
+  return atomic_load_explicit(&posting_of(leg, member)->arrival, memory_order_acquire);
 }
 
 int64_t dti_near_verdict(const dti_leg *leg) {

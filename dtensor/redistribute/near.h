@@ -14,8 +14,8 @@ typedef struct dti_near_array {
 int dti_is_near(const dti_leg *leg, int rank);
 
 /* Find out about arrays that neighbours need and cannot reach, as those of the user: a source that
- * is not reduced is delivered, everything else is lent a copy. And make room for what a desk cannot
- * hold. */
+ * is neither reduced nor carried is delivered, everything else is lent a copy. And make room for
+ * what a desk cannot hold. */
 dtensor_status dti_near_prepare(dti_leg *leg);
 
 /* See dti_leg_post(). */
@@ -34,6 +34,12 @@ dti_near_array dti_near_target(const dti_leg *leg, int part, int rank);
 
 /* Write this rank's source, which neighbours cannot reach, into their targets. */
 void dti_near_deliver(const dti_leg *leg, int part);
+
+/* Legs in which messages arrive for the whole node (arrivals.h): after the post each rank tells
+ * once how its own came out: an exported address of what has arrived, or one of these. */
+enum { DTI_ARRIVAL_PENDING = -3, DTI_ARRIVAL_FAILED = -2, DTI_ARRIVAL_OF_NOTHING = -1 };
+void dti_near_arrive(const dti_leg *leg, int64_t arrival);
+int64_t dti_near_arrival(const dti_leg *leg, int member);
 
 /* Bring back what neighbours wrote into a lent target. */
 void dti_near_take_back(const dti_leg *leg);

@@ -102,19 +102,15 @@ static dtensor_status choose(const dti_question *question, dti_transfer_plan *pl
   return status;
 }
 
-typedef struct two_meshes {
-  const dtensor_mesh *from, *to;
-} two_meshes;
-
-static int64_t source_place_of(int64_t to_place, const void *ctx) {
-  const two_meshes *meshes = ctx;
+int64_t dti_two_meshes_source_place(int64_t to_place, const void *ctx) {
+  const dti_two_meshes *meshes = ctx;
   return dti_mesh_place(meshes->from, dti_mesh_root_rank(meshes->to, to_place));
 }
 
 /* This rank's part in each step. */
 static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer_end *from,
                                      const dti_transfer_end *to, const dti_box *box) {
-  const two_meshes meshes = {from->mesh, to->mesh};
+  const dti_two_meshes meshes = {from->mesh, to->mesh};
   const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
   for (int i = 0; i < plan->route.steps; i++) {
     if (plan->route.step[i].kind == DTI_STEP_GATHER) continue;
@@ -132,7 +128,7 @@ static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer
         .from_place = i == 0 ? from->mesh->rank : to->mesh->rank,
         .to_place = to->mesh->rank,
         .same_mesh = same_mesh || i > 0,
-        .source_place_of = source_place_of,
+        .source_place_of = dti_two_meshes_source_place,
         .ctx = &meshes,
     };
     DTI_TRY(dti_exchange_plan(&ends, &plan->exchange[i]));

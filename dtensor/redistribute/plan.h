@@ -41,6 +41,12 @@ dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_
                                         dtensor_dtype dtype, int64_t max_bytes, int is_near,
                                         int in_batch);
 
+/* For exchanges between two meshes: dti_exchange_ends.source_place_of, and its ctx. */
+typedef struct dti_two_meshes {
+  const dtensor_mesh *from, *to;
+} dti_two_meshes;
+int64_t dti_two_meshes_source_place(int64_t to_place, const void *ctx);
+
 /* 1 if no rank has anything to send to another: the same answer on all of them. */
 int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
                                     const dti_box *box);

@@ -128,6 +128,21 @@ static dti_leg leg_of(const dti_steps_request *request, int l, int legs) {
                    .meeting = request->meetings > 0 ? request->meeting[l] : 0};
 }
 
+/* By way of carriers if that is the way of all parts, and all nodes share memory. Carriers keep
+ * whole messages: a limit to the buffers that each of several items keeps to is not one for all of
+ * them. */
+static dti_engine engine_of(const dti_steps_request *request, const dti_steps *steps, int l) {
+  if (steps->n > 1 && max_bytes(request) > 0) return DTI_ENGINE_DIRECT;
+  for (int i = 0; i < steps->n; i++) {
+    const dti_route *route = &steps->plan[i]->route;
+    if (l >= route->steps) continue;
+    const dti_step *step = &route->step[l];
+    if (step->kind != DTI_STEP_EXCHANGE || step->engine != DTI_ENGINE_HIERARCHICAL)
+      return DTI_ENGINE_DIRECT;
+  }
+  return dti_comm_nodes_share(request->comm) ? DTI_ENGINE_HIERARCHICAL : DTI_ENGINE_DIRECT;
+}
+
 /* The ways of all items. */
 static dtensor_status find_ways(const dti_steps_request *request, dti_steps *steps, int *legs) {
   const size_t n = (size_t)request->n;
@@ -159,6 +174,7 @@ dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps
   for (int l = 0; l < legs; l++) {
     steps->leg[l] = leg_of(request, l, legs);
     steps->leg[l].part = &steps->part[l * request->n];
+    steps->leg[l].engine = engine_of(request, steps, l);
   }
   for (int l = 0; l < legs; l++) {
     const dtensor_status status = dti_lanes_choose(request, steps, l);
