@@ -73,7 +73,6 @@ dtensor_status dti_arrivals_prepare(dti_leg *leg) {
   const size_t bytes = (size_t)words * sizeof *h->index;
   h->index = dti_alloc(bytes);
   DTI_CHECK(h->index, DTENSOR_ENOMEM, "no memory for an index of %zu bytes", bytes);
-  h->workspace += (int64_t)bytes;
   int64_t at = nodes;
   for (int i = 0; i < h->receives; i++) {
     h->index[h->receive[i].node] = at;
@@ -114,7 +113,9 @@ static int64_t number_of(const int64_t *ranks, int64_t n, int rank) {
 
 const void *dti_arrivals_take(const dti_leg *leg, int part, int source) {
   const int node = dti_comm_node_of(leg->comm, source);
-  const int carrier = node % members_here(leg), me = leg->node ? dti_node_rank(leg->node) : 0;
+  const int here = dti_comm_node_of(leg->comm, dti_comm_rank(leg->comm));
+  const int carrier = dti_hierarchy_carrier(leg, here, members_here(leg), node);
+  const int me = leg->node ? dti_node_rank(leg->node) : 0;
   int64_t *index = leg->hierarchy->index;
   if (leg->node) index = reach(leg, carrier, dti_near_arrival(leg, carrier));
   int64_t *table = index + index[node];

@@ -22,6 +22,11 @@ int dti_hierarchy_rank(const dti_leg *leg, int node, int k) {
   return rank;
 }
 
+int dti_hierarchy_carrier(const dti_leg *leg, int node, int members, int other) {
+  const int nodes = dti_comm_nodes(leg->comm);
+  return (other - node - 1 + nodes) % nodes % members;
+}
+
 /* ---- What this rank carries ---- */
 
 static int node_here(const dti_leg *leg) {
@@ -30,8 +35,8 @@ static int node_here(const dti_leg *leg) {
 
 static dti_freight freight_of(const dti_leg *leg, int node) {
   const int members = dti_hierarchy_members(leg, node);
-  return (dti_freight){.node = node,
-                       .carrier = dti_hierarchy_rank(leg, node, node_here(leg) % members)};
+  const int carrier = dti_hierarchy_carrier(leg, node, members, node_here(leg));
+  return (dti_freight){.node = node, .carrier = dti_hierarchy_rank(leg, node, carrier)};
 }
 
 /* Whether any rank of this node takes something from another one. */
@@ -79,17 +84,15 @@ static dtensor_status plan_freights(dti_leg *leg) {
   const int nodes = dti_comm_nodes(leg->comm), here = node_here(leg);
   const int members = leg->node ? dti_node_size(leg->node) : 1;
   const int first = leg->node ? dti_node_rank(leg->node) : 0;
-  int n = 0;
-  for (int node = first; node < nodes; node += members) n += node != here;
-  if (n == 0) return DTENSOR_OK;
+  if (first >= nodes - 1) return DTENSOR_OK;
+  const int n = (nodes - 2 - first) / members + 1;
   h->send = calloc((size_t)n, sizeof *h->send);
   h->receive = calloc((size_t)n, sizeof *h->receive);
   DTI_CHECK(h->send && h->receive, DTENSOR_ENOMEM, "no memory for messages with %d nodes", n);
   DTI_TRY(dti_node_plans_make(leg, here, &h->plans));
-  for (int node = first; node < nodes; node += members) {
-    if (node == here) continue;
-    DTI_TRY(add_send(leg, node));
-    DTI_TRY(add_receive(leg, node));
+  for (int k = first; k < nodes - 1; k += members) {
+    DTI_TRY(add_send(leg, (here + 1 + k) % nodes));
+    DTI_TRY(add_receive(leg, (here + 1 + k) % nodes));
   }
   return DTENSOR_OK;
 }

@@ -4,9 +4,9 @@
  * with those of their own node. What several ranks of a node want of one rank crosses the wire
  * once.
  *
- * Towards node n the carrier of a node is its member n modulo the number of its members, so that
- * they share out the other nodes. The ranks of a node wait for each other twice: until all arrays
- * are there, and until all messages are. */
+ * The members of a node share out the other nodes: to the k-th node after theirs, in a circle, the
+ * carrier is member k modulo their number. The ranks of a node wait for each other twice: until all
+ * arrays are there, and until all messages are. */
 #ifndef DTENSOR_REDISTRIBUTE_HIERARCHY_H_
 #define DTENSOR_REDISTRIBUTE_HIERARCHY_H_
 
@@ -38,9 +38,11 @@ typedef struct dti_hierarchy {
   int has_told;                      /* that all has arrived that this rank receives */
 } dti_hierarchy;
 
-/* The number of ranks on a node, and the k-th of them. */
+/* The number of ranks on a node, and the k-th of them; and which of `members` on a node carries to
+ * and from another one. */
 int dti_hierarchy_members(const dti_leg *leg, int node);
 int dti_hierarchy_rank(const dti_leg *leg, int node, int k);
+int dti_hierarchy_carrier(const dti_leg *leg, int node, int members, int other);
 
 /* Plan what this rank carries, and allocate. */
 dtensor_status dti_hierarchy_prepare(dti_leg *leg);

@@ -2,6 +2,8 @@
  * A node's link is shared by its ranks, which are taken to be equally busy. */
 #include "dtensor/spec/cost.h"
 
+#include <math.h>
+
 #include "dtensor/spec/split_kind.h"
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -24,6 +26,7 @@ typedef struct pricing {
   const dtensor_machine *machine;
   double element;
   double sharers; /* ranks on a node's link */
+  int64_t nodes;
   const dti_volume *v;
 } pricing;
 
@@ -78,16 +81,24 @@ static work direct_work(const pricing *p, int shared_memory) {
   return w;
 }
 
-/* The ranks of a node share out its partners among them. */
+/* The ranks of a node share out its partners among them. What several ranks of a node want travels
+ * once; how much that saves of what arrives is taken to be as much as of what leaves. */
 static work hierarchical_work(const pricing *p) {
   const dti_volume *v = p->v;
-  const int64_t far = v->far_in.elements + v->far_out.elements;
-  work w = {.latency = p->machine->latency, .staging = far};
+  const double once =
+      v->far_out.elements > 0 ? (double)v->far_out_once / (double)v->far_out.elements : 1;
+  work w = {.latency = p->machine->latency};
   add_shared_memory(p, &w);
-  w.messages = dti_ceil_div(v->far_nodes, (int64_t)p->sharers);
-  w.cpu += pack_seconds(p, far) + 2 * p->machine->overhead * (double)w.messages;
+  /* Who carries to which node does not depend on which nodes there is something for. */
+  w.messages = dti_ceil_div(p->nodes - 1, (int64_t)p->sharers);
+  if (w.messages > v->far_nodes) w.messages = v->far_nodes;
+  /* The carrier of the largest messages keeps them whole. */
+  const double carried = once * p->sharers * (double)w.messages;
+  w.staging = (int64_t)ceil(carried * (double)(v->node_in + v->node_out));
+  w.cpu += pack_seconds(p, v->far_in.elements + (int64_t)(carried * (double)v->node_out));
+  w.cpu += 2 * p->machine->overhead * (double)w.messages;
   w.cpu += 2 * p->machine->meeting; /* all has been packed; all has arrived */
-  w.wire = link_seconds(p, v->far_in.elements, v->far_out.elements);
+  w.wire = once * link_seconds(p, v->far_in.elements, v->far_out.elements);
   return w;
 }
 
@@ -118,9 +129,8 @@ dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topolo
                              size_t element, const dti_step *step, int64_t group,
                              const dti_volume *v) {
   const int64_t bytes = (int64_t)element;
-  const pricing p = {machine, (double)element,
-                     (double)(ranks < topology.ranks_per_node ? ranks : topology.ranks_per_node),
-                     v};
+  const int64_t sharers = ranks < topology.ranks_per_node ? ranks : topology.ranks_per_node;
+  const pricing p = {machine, (double)element, (double)sharers, dti_ceil_div(ranks, sharers), v};
   const work w = step->engine == DTI_ENGINE_DIRECT ? direct_work(&p, topology.shared_memory)
                  : step->engine == DTI_ENGINE_HIERARCHICAL
                      ? hierarchical_work(&p)
@@ -132,7 +142,10 @@ dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topolo
                .bytes_sent = bytes * (v->near_out.elements + v->far_out.elements),
                .workspace = bytes * w.staging},
       .round_seconds = w.latency + 2 * machine->overhead * (double)w.messages,
-      .rounds_most = larger(1, dti_ceil_div(v->largest * bytes, DTI_PIECE_BYTES)),
+      /* Carriers keep whole messages: those are not cut. */
+      .rounds_most = step->engine == DTI_ENGINE_HIERARCHICAL
+                         ? 1
+                         : larger(1, dti_ceil_div(v->largest * bytes, DTI_PIECE_BYTES)),
   };
 }
 

@@ -28,21 +28,39 @@ static void local_shape(const dti_layout *layout, int64_t place, int64_t shape[]
   dti_layout_local(layout, coord, shape, NULL);
 }
 
-static int by_number(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x < y ? -1 : x > y;
+/* What goes to, or comes from, another node. */
+typedef struct node_share {
+  int64_t node, elements;
+} node_share;
+
+static int by_node(const void *a, const void *b) {
+  const node_share *x = a, *y = b;
+  return x->node < y->node ? -1 : x->node > y->node;
 }
 
-static int64_t distinct(int64_t values[], int64_t n) {
-  qsort(values, (size_t)n, sizeof *values, by_number);
-  int64_t count = 0;
-  for (int64_t i = 0; i < n; i++) count += i == 0 || values[i] != values[i - 1];
-  return count;
+/* How many nodes there are, and the most elements of one of them. */
+static int64_t count_nodes(node_share shares[], int64_t n, int64_t *most) {
+  qsort(shares, (size_t)n, sizeof *shares, by_node);
+  int64_t nodes = 0, sum = 0;
+  for (int64_t i = 0; i < n; i++) {
+    const int is_next = i == 0 || shares[i].node != shares[i - 1].node;
+    nodes += is_next;
+    sum = shares[i].elements + (is_next ? 0 : sum);
+    if (sum > *most) *most = sum;
+  }
+  return nodes;
 }
 
-/* `nodes` has room for one number per message. */
+/* Copies of one region share its runs. */
+static int is_same_region(const dti_region *a, const dti_region *b) {
+  for (int d = 0; d < a->ndim; d++)
+    if (a->runs[d] != b->runs[d] || a->count[d] != b->count[d]) return 0;
+  return 1;
+}
+
+/* `shares` has room for one per message. */
 static void add_receives(const dti_exchange *x, const dti_exchange_ends *ends, int64_t per_node,
-                         int64_t nodes[], dti_volume *volume) {
+                         node_share shares[], dti_volume *volume) {
   int64_t shape[DTENSOR_MAX_NDIM], far = 0;
   local_shape(ends->to, ends->to_place, shape);
   const int64_t here = ends->to_place / per_node;
@@ -59,26 +77,33 @@ static void add_receives(const dti_exchange *x, const dti_exchange_ends *ends, i
         continue;
       }
       const int64_t node = parcel->sources[k] / per_node;
-      if (node != here) nodes[far++] = node;
+      if (node != here) shares[far++] = (node_share){node, n};
       add(node == here ? &volume->near_in : &volume->far_in, volume, n, together);
       if (sums) together = 0;
     }
   }
-  volume->far_nodes = distinct(nodes, far);
+  volume->far_nodes = count_nodes(shares, far, &volume->node_in);
 }
 
 static void add_sends(const dti_exchange *x, const dti_exchange_ends *ends, int64_t per_node,
-                      int64_t nodes[], dti_volume *volume) {
+                      node_share shares[], dti_volume *volume) {
   int64_t shape[DTENSOR_MAX_NDIM], far = 0;
   local_shape(ends->from, ends->from_place, shape);
   const int64_t here = ends->from_place / per_node;
+  const dti_send *before = NULL; /* to another node */
   for (int64_t i = 0; i < x->sends; i++) {
-    const int64_t node = x->send[i].peer / per_node;
-    if (node != here) nodes[far++] = node;
-    add(node == here ? &volume->near_out : &volume->far_out, volume, x->send[i].region.elements,
-        lies_together(&x->send[i].region, shape));
+    const dti_send *send = &x->send[i];
+    const int64_t node = send->peer / per_node, n = send->region.elements;
+    add(node == here ? &volume->near_out : &volume->far_out, volume, n,
+        lies_together(&send->region, shape));
+    if (node == here) continue;
+    shares[far++] = (node_share){node, n};
+    if (!before || before->peer / per_node != node ||
+        !is_same_region(&before->region, &send->region))
+      volume->far_out_once += n;
+    before = send;
   }
-  const int64_t targets = distinct(nodes, far);
+  const int64_t targets = count_nodes(shares, far, &volume->node_out);
   if (targets > volume->far_nodes) volume->far_nodes = targets;
 }
 
@@ -88,14 +113,14 @@ dtensor_status dti_volume_of(const dti_exchange_ends *ends, int64_t ranks_per_no
   dti_exchange x;
   DTI_TRY(dti_exchange_plan(ends, &x));
   const int64_t most = x.sends > x.messages_received ? x.sends : x.messages_received;
-  int64_t *nodes = malloc(((size_t)most + 1) * sizeof *nodes);
-  if (nodes) {
-    add_receives(&x, ends, ranks_per_node, nodes, volume);
-    add_sends(&x, ends, ranks_per_node, nodes, volume);
+  node_share *shares = malloc(((size_t)most + 1) * sizeof *shares);
+  if (shares) {
+    add_receives(&x, ends, ranks_per_node, shares, volume);
+    add_sends(&x, ends, ranks_per_node, shares, volume);
   }
-  free(nodes);
+  free(shares);
   dti_exchange_free(&x);
-  DTI_CHECK(nodes, DTENSOR_ENOMEM, "no memory for a table of %lld nodes", (long long)most);
+  DTI_CHECK(shares, DTENSOR_ENOMEM, "no memory for a table of %lld nodes", (long long)most);
   return DTENSOR_OK;
 }
 

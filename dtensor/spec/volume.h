@@ -16,6 +16,8 @@ typedef struct dti_volume {
   int64_t contributed; /* elements that it adds up, its own too; a step adds up all or nothing */
   int64_t largest;     /* elements of the largest message */
   int64_t far_nodes;   /* nodes that it receives from or sends to, whichever is more */
+  int64_t node_in, node_out; /* elements from, or to, that node of them with which it shares most */
+  int64_t far_out_once;      /* far_out, where what several ranks of a node want counts once */
 } dti_volume;
 
 /* Of the rank at these places, where so many consecutive places share a node.

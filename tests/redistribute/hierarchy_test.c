@@ -122,8 +122,8 @@ DTEST_NODES(AllPairsOnALine) {
 
 DTEST_NODES(AllPairsOnAGrid) {
   if (world->size % 2 != 0) return;
-  check_all_pairs(world, 2, (int64_t[]){2, world->size / 2}, WORDS(grid_words));
-  if (world->size == 8) check_all_pairs(world, 2, (int64_t[]){4, 2}, WORDS(grid_words));
+  const int64_t rows = world->size == 8 ? 4 : 2;
+  check_all_pairs(world, 2, (int64_t[]){rows, world->size / rows}, WORDS(grid_words));
 }
 
 /* ---- What crosses the wire ---- */
@@ -318,13 +318,20 @@ DTEST_NODES(Budget) {
   dtensor *x = NULL, *y = NULL;
   const dtensor_placement p[] = {dtensor_shard(1)};
   REQUIRE_OK(make_arange(mesh, 2, (int64_t[]){600, 700}, "S0", &x));
-  for (int64_t bytes = 1 << 24; bytes >= 1 << 15; bytes /= 2) {
+  bool is_carried = false, is_cut = false;
+  for (int64_t bytes = 1 << 22; bytes >= 1 << 17; bytes /= 2) {
     const dtensor_redistribute_opts opts = {.max_bytes = bytes};
     dti_route_force_engine(DTI_ENGINE_HIERARCHICAL);
+    dtensor_plan_info promised;
+    EXPECT_OK(dtensor_explain(x, p, &opts, &promised, NULL, 0));
+    is_carried |= promised.engine == DTENSOR_ENGINE_HIERARCHICAL;
+    is_cut |= promised.engine == DTENSOR_ENGINE_DIRECT && promised.rounds > 1;
     EXPECT_OK(dtensor_redistribute(x, p, &opts, &y));
     if (y) EXPECT_TRUE(holds_arange(y));
     dtensor_destroy(&y);
   }
+  int64_t nodes;
+  if (has_nodes(mesh, &nodes)) EXPECT_TRUE(is_carried && is_cut);
   dtensor_destroy(&x);
   dtensor_mesh_destroy(&mesh);
 }
