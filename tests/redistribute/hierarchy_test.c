@@ -15,31 +15,9 @@
 #include "dtensor/spec/planner.h"
 #include "tests/redistribute/world.h"
 
-typedef void (*world_body)(const test_world *);
-
-static dtensor_status run_body(dtensor_sim *sim, void *ctx) {
-  const world_body *body = ctx;
-  dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));
-  (*body)(&(test_world){sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)});
-  dti_route_force_engine(-1);
-  return DTENSOR_OK;
-}
-
-static void on_nodes(world_body body) {
-  static const int worlds[][2] = {{4, 2}, {5, 2}, {6, 2}, {6, 3}, {7, 3}, {8, 2}, {8, 4}};
-  if (dtest_comm() != MPI_COMM_NULL) {
-    body(&(test_world){NULL, dtest_rank(), dtest_size()});
-    dti_route_force_engine(-1);
-    return;
-  }
-  for (size_t i = 0; i < sizeof worlds / sizeof *worlds; i++)
-    EXPECT_OK(dtensor_sim_run_nodes(worlds[i][0], worlds[i][1], run_body, &body));
-}
-
-#define DTEST_NODES(name_)                            \
-  static void name_##_body(const test_world *world);  \
-  DTEST(Hierarchy, name_) { on_nodes(name_##_body); } \
-  static void name_##_body(const test_world *world)
+/* Two nodes and more, also with fewer ranks on the last one. */
+#define NODES \
+  {4, 2}, {5, 2}, {6, 2}, {6, 3}, {7, 3}, {8, 2}, { 8, 4 }
 
 /* Values that no order of adding them up leaves alone. */
 static dtensor *make_values(dtensor_mesh *mesh, const int64_t shape[], const char *p) {
@@ -116,11 +94,11 @@ static const char *const line_words[] = {"R",       "S0",      "S1",     "SB(0)"
                                          "SC(1,3)", "SS(0,2)", "P(sum)", "P(avg)"};
 static const char *const grid_words[] = {"R", "S0", "S1", "SC(0,2)", "P(sum)"};
 
-DTEST_NODES(AllPairsOnALine) {
+DTEST_NODES(Hierarchy, AllPairsOnALine, NODES) {
   check_all_pairs(world, 1, (int64_t[]){world->size}, WORDS(line_words));
 }
 
-DTEST_NODES(AllPairsOnAGrid) {
+DTEST_NODES(Hierarchy, AllPairsOnAGrid, NODES) {
   if (world->size % 2 != 0) return;
   const int64_t rows = world->size == 8 ? 4 : 2;
   check_all_pairs(world, 2, (int64_t[]){rows, world->size / rows}, WORDS(grid_words));
@@ -153,7 +131,7 @@ static bool has_nodes(const dtensor_mesh *mesh, int64_t *nodes) {
   return *nodes > 1 && *nodes < dti_comm_size(mesh->root);
 }
 
-DTEST_NODES(AllGatherCrossesOnce) {
+DTEST_NODES(Hierarchy, AllGatherCrossesOnce, NODES) {
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
   int64_t nodes, messages;
@@ -166,7 +144,7 @@ DTEST_NODES(AllGatherCrossesOnce) {
 }
 
 /* More than a piece: a column of blocks changes into a row of them, of 24 MB, between two nodes. */
-DTEST_NODES(LongMessages) {
+DTEST_NODES(Hierarchy, LongMessages, NODES) {
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
   int64_t nodes, messages;
@@ -179,7 +157,7 @@ DTEST_NODES(LongMessages) {
 
 /* ---- Together with others ---- */
 
-DTEST_NODES(SeveralInFlight) {
+DTEST_NODES(Hierarchy, SeveralInFlight, NODES) {
   enum { REQUESTS = 6 };
   static const char *const froms[REQUESTS] = {"S0", "S1", "P", "S0", "SC(1,2)", "R"};
   static const char *const tos[REQUESTS] = {"S1", "R", "R", "R", "S0", "S1"};
@@ -208,7 +186,7 @@ DTEST_NODES(SeveralInFlight) {
 }
 
 /* One message for tensors of different element sizes. */
-DTEST_NODES(ManyTensors) {
+DTEST_NODES(Hierarchy, ManyTensors, NODES) {
   enum { TENSORS = 3 };
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
@@ -240,7 +218,7 @@ DTEST_NODES(ManyTensors) {
 }
 
 /* To the same ranks in another order, and to some of them. */
-DTEST_NODES(BetweenMeshes) {
+DTEST_NODES(Hierarchy, BetweenMeshes, NODES) {
   dtensor_mesh *mesh = NULL, *other[2] = {NULL, NULL};
   int ranks[64];
   for (int i = 0; i < world->size; i++) ranks[i] = world->size - 1 - i;
@@ -277,7 +255,7 @@ static int64_t bytes_in_use(const test_world *world) {
 }
 
 /* Each allocation of one rank fails in turn. */
-DTEST_NODES(OutOfMemoryOnOneRank) {
+DTEST_NODES(Hierarchy, OutOfMemoryOnOneRank, NODES) {
   dtensor_memory_set_cache_limit(0);
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
@@ -312,7 +290,7 @@ DTEST_NODES(OutOfMemoryOnOneRank) {
 }
 
 /* The whole of a message must fit: where it does not, another engine goes in rounds. */
-DTEST_NODES(Budget) {
+DTEST_NODES(Hierarchy, Budget, NODES) {
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
   dtensor *x = NULL, *y = NULL;
