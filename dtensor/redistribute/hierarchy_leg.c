@@ -206,6 +206,6 @@ dtensor_status dti_hierarchy_leg_advance(dti_leg *leg, int *done) {
 
 int dti_hierarchy_awaited_member(const dti_leg *leg) {
   int awaited = -1;
-  if (leg->hierarchy->has_told) (void)dti_arrivals_check(leg, &awaited);
+  if (leg->hierarchy->has_told && !leg->left) (void)dti_arrivals_check(leg, &awaited);
   return awaited;
 }

@@ -244,6 +244,30 @@ DTEST_NODES(Hierarchy, BetweenMeshes, NODES) {
   for (int i = 0; i < 2; i++) dtensor_mesh_destroy(&other[i]);
 }
 
+/* Arrays that neighbours cannot reach are lent to the carriers. */
+DTEST_NODES(Hierarchy, BorrowedArrays, NODES) {
+  enum { ROWS = 3, COLUMNS = 40 };
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  double mine[ROWS * COLUMNS];
+  for (int i = 0; i < ROWS * COLUMNS; i++) mine[i] = world->rank * ROWS * COLUMNS + i;
+  const dtensor_local local = {
+      .data = mine, .ndim = 2, .shape = {ROWS, COLUMNS}, .own = DTENSOR_BORROW};
+  const dtensor_placement from[] = {dtensor_shard(0)};
+  const dtensor_placement to[][1] = {{dtensor_replicate()}, {dtensor_shard(1)}};
+  dtensor *x = NULL;
+  REQUIRE_OK(dtensor_from_local(mesh, DTENSOR_F64, &local, from, NULL, &x));
+  dti_route_force_engine(DTI_ENGINE_HIERARCHICAL);
+  for (int i = 0; i < 2; i++) {
+    dtensor *y = NULL;
+    EXPECT_OK(dtensor_redistribute(x, to[i], NULL, &y));
+    if (y) EXPECT_TRUE(holds_arange(y));
+    dtensor_destroy(&y);
+  }
+  dtensor_destroy(&x);
+  dtensor_mesh_destroy(&mesh);
+}
+
 /* ---- What goes wrong ---- */
 
 static int64_t bytes_in_use(const test_world *world) {
