@@ -5,6 +5,7 @@
 #include "dtensor/comm/node.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/node_shared.h"
+#include "dtensor/redistribute/alike.h"
 #include "dtensor/redistribute/meet.h"
 #include "dtensor/spec/window.h"
 #include "dtensor/tensor/tensor.h"
@@ -112,7 +113,9 @@ static dtensor_status make(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_la
   if (!dti_mesh_is_member(mesh)) return dti_tensor_create(mesh, dtype, layout, out);
   dti_comm *comm;
   unsigned node_dims;
+  const dti_transfer_end end = {.mesh = mesh, .layout = layout};
   DTI_TRY(dti_mesh_comm(mesh, &comm));
+  DTI_TRY(dti_alike_check(comm, &(dti_transfer_item){end, end, NULL, dtype}, NULL));
   DTI_TRY(find_node_dims(mesh, comm, layout, &node_dims));
   if (node_dims) return make_shared(mesh, dtype, layout, comm, node_dims, out);
   return dti_comm_agree(comm, dti_tensor_create(mesh, dtype, layout, out));
@@ -120,18 +123,26 @@ static dtensor_status make(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_la
 
 /* ---- the public functions */
 
+static dtensor_status check(dtensor_mesh *mesh, dtensor_dtype dtype, int ndim,
+                            const int64_t shape[], const dtensor_placement p[],
+                            dti_layout *layout) {
+  DTI_CHECK(p, DTENSOR_EINVAL, "placements must not be NULL");
+  DTI_CHECK(shape || ndim == 0, DTENSOR_EINVAL, "shape must not be NULL with %d dimensions", ndim);
+  DTI_TRY(dti_dtype_check(dtype));
+  DTI_TRY(dti_layout_init(layout, ndim, shape, mesh->ndim, mesh->shape, p));
+  return dti_tensor_check(dtype, layout);
+}
+
 dtensor_status dtensor_empty_node_shared(dtensor_mesh *mesh, dtensor_dtype dtype, int ndim,
                                          const int64_t shape[], const dtensor_placement p[],
                                          dtensor **out) {
   DTI_API();
   DTI_CHECK(out, DTENSOR_EINVAL, "out must not be NULL");
   *out = NULL;
-  DTI_CHECK(mesh && p, DTENSOR_EINVAL, "mesh and placements must not be NULL");
-  DTI_CHECK(shape || ndim == 0, DTENSOR_EINVAL, "shape must not be NULL with %d dimensions", ndim);
+  DTI_CHECK(mesh, DTENSOR_EINVAL, "mesh must not be NULL");
   dti_layout layout;
-  DTI_TRY(dti_dtype_check(dtype));
-  DTI_TRY(dti_layout_init(&layout, ndim, shape, mesh->ndim, mesh->shape, p));
-  DTI_TRY(dti_tensor_check(dtype, &layout));
+  const dtensor_status verdict = check(mesh, dtype, ndim, shape, p, &layout);
+  if (verdict != DTENSOR_OK) return dti_alike_refuse(mesh, mesh, verdict);
   const dtensor_status status = make(mesh, dtype, &layout, out);
   if (status != DTENSOR_OK) dtensor_destroy(out);
   return status;

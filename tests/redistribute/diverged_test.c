@@ -1,4 +1,5 @@
 /* With DTENSOR_CHECK=1 (the BUILD file sets it) ranks that call differently hear of it at once. */
+#include <dtensor/node_shared.h>
 #include <dtensor/redistribute.h>
 #include <stdlib.h>
 
@@ -49,6 +50,22 @@ static dtensor_status begun_elsewhere(const scene *s, dtensor **y) {
   EXPECT_NULL(request);
   return status;
 }
+static dtensor_status other_node_shared(const scene *s, dtensor **y) {
+  return dtensor_share_node(s->odd ? s->other_shape : s->x, y);
+}
+static dtensor_status shared_with_bad_placement(const scene *s, dtensor **y) {
+  return dtensor_empty_node_shared(s->mesh, DTENSOR_F64, 2, (int64_t[]){9, 11},
+                                   s->odd ? &missing : &rows, y);
+}
+static dtensor_status other_end(const scene *s, dtensor **y) {
+  dtensor *shared = NULL;
+  EXPECT_OK(dtensor_share_node(s->x, &shared));
+  const dtensor_status status =
+      dtensor_redistribute_consume(&shared, s->odd ? &columns : &whole, NULL, y);
+  EXPECT_NOT_NULL(shared);
+  dtensor_destroy(&shared);
+  return status;
+}
 static dtensor_status bad_on_one_rank(const scene *s, dtensor **y) {
   return dtensor_redistribute(s->x, s->odd ? &missing : &columns, NULL, y);
 }
@@ -65,6 +82,9 @@ static const struct {
     {other_function, "not all of them are in"},
     {other_source, "the layout of the source differs"},
     {begun_elsewhere, "the layout asked for differs"},
+    {other_node_shared, "the layout of the source differs"},
+    {shared_with_bad_placement, "whether the arguments are good differs"},
+    {other_end, "the layout asked for differs"},
     {bad_on_one_rank, "whether the arguments are good differs"},
 };
 
