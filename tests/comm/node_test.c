@@ -144,6 +144,35 @@ DTEST(Node, SmallMemory) { run_nodes(small_memory); }
 static void large_memory(const world *w) { read_neighbour(w, 700000); }
 DTEST(Node, LargeMemory) { run_nodes(large_memory); }
 
+/* An address of a neighbour's memory, from one member to another that is neither. */
+static void second_hand(const world *w) {
+  dti_node *node;
+  EXPECT_OK(dti_comm_node(w->comm, &node));
+  if (!node) return;
+  const int size = dti_node_size(node), me = dti_node_rank(node), right = (me + 1) % size;
+  int64_t *mine = dti_alloc(sizeof *mine);
+  if (!EXPECT_NOT_NULL(mine)) return;
+  *mine = w->rank;
+  int64_t address = dti_node_export(node, mine, sizeof *mine);
+  for (int hand = 1; hand <= 2 * size; hand++) {
+    const uint64_t meeting = dti_node_next_meeting(node);
+    wait_place(node, meeting);
+    memcpy(dti_node_desk(node, meeting), &address, sizeof address);
+    dti_node_post(node, meeting);
+    wait_posted(node, meeting);
+    memcpy(&address, dti_node_brought(node, meeting, right), sizeof address);
+    int64_t *its = dti_node_import(node, right, address);
+    EXPECT_EQ(*its, dti_node_comm_rank(node, (me + hand) % size));
+    address = dti_node_export(node, its, sizeof *its);
+    EXPECT_GE(address, 0);
+    EXPECT_TRUE(dti_node_import(node, me, address) == its);
+    dti_node_leave(node, meeting);
+    wait_left(node, meeting);
+  }
+  dti_free(mine);
+}
+DTEST(Node, SecondHand) { run_nodes(second_hand); }
+
 static void foreign_memory(const world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
