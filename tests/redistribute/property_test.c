@@ -10,8 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtensor/spec/planner.h"
 #include "tests/harness/dtest.h"
 #include "tests/redistribute/ownership.h"
+
+/* What all steps are forced to be, where they can; -1: as the planner sees fit. */
+#ifndef PROPERTY_TEST_ENGINE
+#define PROPERTY_TEST_ENGINE -1
+#endif
 
 enum { LAYOUTS_MAX = 128, RANKS_MAX = 8, NAME_SIZE = 64 };
 
@@ -169,6 +175,7 @@ static dtensor_status all_pairs(dtensor_sim *sim, void *ctx) {
   family *f = ctx;
   const int rank = dtensor_sim_rank(sim);
   dtest_set_sim_rank(rank, dtensor_sim_size(sim));
+  dti_route_force_engine(PROPERTY_TEST_ENGINE);
   dtensor_mesh *mesh = NULL;
   SIM_REQUIRE_OK(dtensor_sim_init_device_mesh(sim, f->mesh_ndim, f->mesh,
                                               &(dtensor_mesh_opts){.threads = 1}, &mesh));
