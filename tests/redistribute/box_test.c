@@ -11,7 +11,7 @@
 #include "tests/harness/dtest.h"
 #include "tests/redistribute/ownership.h"
 
-enum { RANKS_MAX = 8, CASES = 250, NAME_SIZE = 64 };
+enum { RANKS_MAX = 8, CASES = 120, NAME_SIZE = 64 };
 
 typedef struct box_case {
   ownership from, to;

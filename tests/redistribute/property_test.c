@@ -220,12 +220,12 @@ static void run(int mesh_ndim, const int64_t mesh[], int ndim, const int64_t sha
   f->few_bytes = f->own[0].elements * 8 <= 512;
   const int ranks = (int)f->own[0].ranks;
   pthread_barrier_init(&f->barrier, NULL, (unsigned)ranks);
-  f->turns = f->layouts * f->layouts / 400 + 1;
+  f->turns = f->layouts * f->layouts / 150 + 1;
   for (int per_node = 1; per_node <= 3 && per_node < ranks; per_node++) {
     f->turn = per_node % f->turns;
     EXPECT_OK(dtensor_sim_run_nodes(ranks, per_node, all_pairs, f));
   }
-  f->turns = f->layouts * f->layouts / 2500 + 1;
+  f->turns = f->layouts * f->layouts / 1500 + 1;
   f->turn = 0;
   EXPECT_OK(dtensor_sim_run(ranks, all_pairs, f));
   pthread_barrier_destroy(&f->barrier);
