@@ -213,6 +213,7 @@ void dti_leg_fill(dti_leg *leg) {
 }
 
 dtensor_status dti_exchange_leg_start(dti_leg *leg) {
+  leg->started = 1;
   dti_leg_fill(leg);
   if (leg->node)
     count_near(leg);
@@ -231,14 +232,18 @@ static int collect(dti_leg *leg) {
   return 1;
 }
 
-/* Tell the neighbours that this rank reads nothing more. 0: they still read this rank's arrays. */
-static int leave(dti_leg *leg) {
-  if (!leg->node) return 1;
-  if (!leg->left) dti_node_leave(leg->node, leg->meeting);
-  leg->left = 1;
-  if (dti_near_is_awaited(leg) && !dti_node_all_left(leg->node, leg->meeting)) return 0;
-  dti_near_take_back(leg);
-  return 1;
+/* Tell the neighbours that this rank reads nothing more. *done: they read nothing of it either. */
+static dtensor_status leave(dti_leg *leg, int *done) {
+  *done = 1;
+  if (!leg->node) return DTENSOR_OK;
+  if (!leg->left) {
+    DTI_TRY(dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
+    dti_node_leave(leg->node, leg->meeting);
+    leg->left = 1;
+  }
+  *done = !dti_near_is_awaited(leg) || dti_node_all_left(leg->node, leg->meeting);
+  if (*done) dti_near_take_back(leg);
+  return DTENSOR_OK;
 }
 
 dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done) {
@@ -247,6 +252,5 @@ dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done) {
   DTI_TRY(dti_streams_test(leg, &found));
   if (!collect(leg)) return DTENSOR_OK;
   if (settle_streams(leg) || found) DTI_TRY(dti_streams_push(leg));
-  if (dti_streams_are_over(&leg->streams)) *done = leave(leg);
-  return DTENSOR_OK;
+  return dti_streams_are_over(&leg->streams) ? leave(leg, done) : DTENSOR_OK;
 }

@@ -101,7 +101,10 @@ int64_t dti_leg_workspace(const dti_leg *leg) {
 
 void dti_leg_free(dti_leg *leg) {
   dti_hierarchy_free(leg);
-  if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
+  if (leg->node && !leg->left) {
+    if (leg->posted && leg->started) dti_near_retract(leg);
+    dti_node_leave(leg->node, leg->meeting);
+  }
   dti_streams_free(&leg->streams);
   dti_collective_free(&leg->collective);
   dti_batch_destroy(&leg->batch);

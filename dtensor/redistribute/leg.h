@@ -74,7 +74,7 @@ typedef struct dti_leg {
 
   /* exchanges */
   int is_filled;
-  int posted, collected, left; /* how far the meeting has come */
+  int started, posted, collected, left; /* how far the meeting has come */
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
   dti_streams streams;

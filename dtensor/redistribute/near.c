@@ -23,8 +23,8 @@ typedef struct entries {
  */
 enum { DESK_PARTS = 2, DESK_DATA = 192 };
 typedef struct posting {
-  int64_t verdict;
-  int64_t elsewhere; /* exported address of the entries; NOWHERE: they are here */
+  _Atomic int64_t verdict; /* changes once, if this rank fails while others may read its arrays */
+  int64_t elsewhere;       /* exported address of the entries; NOWHERE: they are here */
   _Atomic int64_t arrival;
   entries here[DESK_PARTS];
   _Alignas(16) unsigned char data[DESK_DATA];
@@ -146,7 +146,7 @@ static int is_whole(const dti_leg_part *part) {
 int dti_near_post(dti_leg *leg, int64_t verdict) {
   if (!dti_node_can_post(leg->node, leg->meeting)) return 0;
   posting *desk = dti_node_desk(leg->node, leg->meeting);
-  desk->verdict = verdict;
+  atomic_store_explicit(&desk->verdict, verdict, memory_order_relaxed);
   atomic_init(&desk->arrival, DTI_ARRIVAL_PENDING);
   desk->elsewhere = leg->entries ? dti_node_export(leg->node, leg->entries, 1) : NOWHERE;
   entries *all = leg->entries ? leg->entries : desk->here;
@@ -185,10 +185,21 @@ int64_t dti_near_arrival(const dti_leg *leg, int member) {
 }
 
 int64_t dti_near_verdict(const dti_leg *leg) {
-  int64_t verdict = DTI_ALL_IS_WELL;
-  for (int m = 0; m < dti_node_size(leg->node); m++)
-    if (posting_of(leg, m)->verdict < verdict) verdict = posting_of(leg, m)->verdict;
-  return verdict;
+  int64_t least = DTI_ALL_IS_WELL;
+  atomic_thread_fence(memory_order_acquire); /* after what was read of their arrays */
+  for (int m = 0; m < dti_node_size(leg->node); m++) {
+    const int64_t verdict =
+        atomic_load_explicit(&posting_of(leg, m)->verdict, memory_order_relaxed);
+    if (verdict < least) least = verdict;
+  }
+  return least;
+}
+
+void dti_near_retract(const dti_leg *leg) {
+  posting *desk = dti_node_desk(leg->node, leg->meeting);
+  atomic_store_explicit(&desk->verdict, dti_agree_value(DTENSOR_EMPI, dti_comm_rank(leg->comm)),
+                        memory_order_relaxed);
+  atomic_thread_fence(memory_order_seq_cst); /* before anything else comes into the memory */
 }
 
 static const entries *entries_of(const dti_leg *leg, int part, int member) {
