@@ -222,35 +222,37 @@ dtensor_status dti_exchange_leg_start(dti_leg *leg) {
   return dti_streams_push(leg);
 }
 
-/* Read what lies on this node, as soon as all of its ranks are here. 0: not yet. */
-static int collect(dti_leg *leg) {
-  if (leg->collected || !leg->node) return 1;
-  if (!leg->posted) leg->posted = dti_near_post(leg, DTI_ALL_IS_WELL);
-  if (!leg->posted || !dti_node_all_posted(leg->node, leg->meeting)) return 0;
-  settle_near(leg);
-  leg->collected = 1;
-  return 1;
-}
-
-/* Tell the neighbours that this rank reads nothing more. *done: they read nothing of it either. */
-static dtensor_status leave(dti_leg *leg, int *done) {
+/* Read what lies on this node, as soon as all of its ranks are here. *done: it was read. A
+ * neighbour that has failed keeps its arrays until all have left, but sends nothing more. */
+static dtensor_status collect(dti_leg *leg, int *done) {
   *done = 1;
   if (!leg->node) return DTENSOR_OK;
-  if (!leg->left) {
-    DTI_TRY(dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
-    dti_node_leave(leg->node, leg->meeting);
-    leg->left = 1;
-  }
-  *done = !dti_near_is_awaited(leg) || dti_node_all_left(leg->node, leg->meeting);
-  if (*done) dti_near_take_back(leg);
+  if (!leg->posted) leg->posted = dti_near_post(leg, DTI_ALL_IS_WELL);
+  *done = leg->posted && dti_node_all_posted(leg->node, leg->meeting);
+  if (!*done || leg->left) return DTENSOR_OK;
+  DTI_TRY(dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
+  if (!leg->collected) settle_near(leg);
+  leg->collected = 1;
   return DTENSOR_OK;
+}
+
+/* Tell the neighbours that this rank reads nothing more. 0: they still read this rank's arrays. */
+static int leave(dti_leg *leg) {
+  if (!leg->node) return 1;
+  if (!leg->left) dti_node_leave(leg->node, leg->meeting);
+  leg->left = 1;
+  if (dti_near_is_awaited(leg) && !dti_node_all_left(leg->node, leg->meeting)) return 0;
+  dti_near_take_back(leg);
+  return 1;
 }
 
 dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done) {
   *done = 0;
-  int found;
+  int found, collected;
   DTI_TRY(dti_streams_test(leg, &found));
-  if (!collect(leg)) return DTENSOR_OK;
+  DTI_TRY(collect(leg, &collected));
+  if (!collected) return DTENSOR_OK;
   if (settle_streams(leg) || found) DTI_TRY(dti_streams_push(leg));
-  return dti_streams_are_over(&leg->streams) ? leave(leg, done) : DTENSOR_OK;
+  if (dti_streams_are_over(&leg->streams)) *done = leave(leg);
+  return DTENSOR_OK;
 }

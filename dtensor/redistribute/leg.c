@@ -65,6 +65,19 @@ dtensor_status dti_leg_check(const dti_leg *leg) {
   return status == DTENSOR_OK || awaited_member(leg) != member ? DTENSOR_OK : status;
 }
 
+void dti_leg_give_up(dti_leg *leg) {
+  if (leg->posted) dti_near_retract(leg);
+  dti_streams_free(&leg->streams);
+}
+
+int dti_leg_is_given_up(dti_leg *leg) {
+  const int64_t failure = dti_agree_value(DTENSOR_EMPI, dti_comm_rank(leg->comm));
+  if (!dti_leg_post(leg, failure)) return 0;
+  if (!leg->left) dti_node_leave(leg->node, leg->meeting);
+  leg->left = 1;
+  return dti_node_all_left(leg->node, leg->meeting);
+}
+
 static int64_t gather_bytes(const dti_leg *leg) {
   const dti_leg_part *part = leg->part;
   return (part->to.mesh->shape[leg->mesh_dim] - 1) * leg->elements * (int64_t)part->element;
@@ -101,10 +114,7 @@ int64_t dti_leg_workspace(const dti_leg *leg) {
 
 void dti_leg_free(dti_leg *leg) {
   dti_hierarchy_free(leg);
-  if (leg->node && !leg->left) {
-    if (leg->posted && leg->started) dti_near_retract(leg);
-    dti_node_leave(leg->node, leg->meeting);
-  }
+  if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
   dti_streams_free(&leg->streams);
   dti_collective_free(&leg->collective);
   dti_batch_destroy(&leg->batch);

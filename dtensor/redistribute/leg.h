@@ -111,6 +111,17 @@ dtensor_status dti_leg_advance(dti_leg *leg, int *done);
 /* DTENSOR_EMPI if it waits for a rank that will never come. */
 dtensor_status dti_leg_check(const dti_leg *leg);
 
+/* 1 if it has been started and neighbours use this rank's arrays in it. */
+static inline int dti_leg_is_shared(const dti_leg *leg) {
+  return leg->node && leg->started && !leg->left;
+}
+
+/* Tell the neighbours that it fails here, and communicate no more. */
+void dti_leg_give_up(dti_leg *leg);
+
+/* 1 if all neighbours know, and use this rank's arrays no more. */
+int dti_leg_is_given_up(dti_leg *leg);
+
 /* What this rank sends and receives in it. */
 int64_t dti_leg_bytes_received(const dti_leg *leg);
 int64_t dti_leg_bytes_sent(const dti_leg *leg);

@@ -23,7 +23,7 @@ typedef struct entries {
  */
 enum { DESK_PARTS = 2, DESK_DATA = 192 };
 typedef struct posting {
-  _Atomic int64_t verdict; /* changes once, if this rank fails while others may read its arrays */
+  _Atomic int64_t verdict; /* changes if this rank fails after it has posted */
   int64_t elsewhere;       /* exported address of the entries; NOWHERE: they are here */
   _Atomic int64_t arrival;
   entries here[DESK_PARTS];
@@ -186,7 +186,6 @@ int64_t dti_near_arrival(const dti_leg *leg, int member) {
 
 int64_t dti_near_verdict(const dti_leg *leg) {
   int64_t least = DTI_ALL_IS_WELL;
-  atomic_thread_fence(memory_order_acquire); /* after what was read of their arrays */
   for (int m = 0; m < dti_node_size(leg->node); m++) {
     const int64_t verdict =
         atomic_load_explicit(&posting_of(leg, m)->verdict, memory_order_relaxed);
@@ -199,7 +198,6 @@ void dti_near_retract(const dti_leg *leg) {
   posting *desk = dti_node_desk(leg->node, leg->meeting);
   atomic_store_explicit(&desk->verdict, dti_agree_value(DTENSOR_EMPI, dti_comm_rank(leg->comm)),
                         memory_order_relaxed);
-  atomic_thread_fence(memory_order_seq_cst); /* before anything else comes into the memory */
 }
 
 static const entries *entries_of(const dti_leg *leg, int part, int member) {

@@ -21,11 +21,10 @@ dtensor_status dti_near_prepare(dti_leg *leg);
 /* See dti_leg_post(). */
 int dti_near_post(dti_leg *leg, int64_t verdict);
 
-/* When all have posted: the least of their verdicts. What was read of a neighbour's arrays before
- * is what it should be if all is well still. */
+/* When all have posted: the least of their verdicts. */
 int64_t dti_near_verdict(const dti_leg *leg);
 
-/* This rank fails after it has posted: its arrays may go while neighbours read them. */
+/* This rank fails after it has posted. */
 void dti_near_retract(const dti_leg *leg);
 
 /* Whether neighbours read this rank's arrays in place, so that it must wait until they have. */

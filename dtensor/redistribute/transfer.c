@@ -11,7 +11,7 @@
 #include "dtensor/redistribute/leg.h"
 #include "dtensor/redistribute/steps.h"
 
-typedef enum transfer_state { AGREEING, MOVING, COMPLETE } transfer_state;
+typedef enum transfer_state { AGREEING, MOVING, FAILING, COMPLETE } transfer_state;
 
 struct dti_transfer {
   dti_comm *comm;
@@ -35,6 +35,8 @@ static void leave_list(dti_transfer *t) {
   }
 }
 
+static dti_leg *current_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
+
 /* After a failure nothing is kept: neighbours must not wait until the user asks for the outcome. */
 static void complete(dti_transfer *t, dtensor_status outcome) {
   t->state = COMPLETE;
@@ -51,7 +53,17 @@ static void destroy(dti_transfer *t) {
   free(t);
 }
 
-static dti_leg *current_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
+/* In the middle neighbours may be reading this rank's arrays: they are told, and the arrays stay
+ * until they have left. */
+static void fail(dti_transfer *t, dtensor_status outcome) {
+  if (t->state != MOVING || !dti_leg_is_shared(current_leg(t))) {
+    complete(t, outcome);
+    return;
+  }
+  t->state = FAILING;
+  t->outcome = outcome;
+  dti_leg_give_up(current_leg(t));
+}
 
 /* ---- Progress ---- */
 
@@ -100,8 +112,12 @@ static void advance_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
+    if (t->state == FAILING) {
+      if (dti_leg_is_given_up(current_leg(t))) complete(t, t->outcome);
+      continue;
+    }
     const dtensor_status status = advance(t);
-    if (status != DTENSOR_OK) complete(t, status);
+    if (status != DTENSOR_OK) fail(t, status);
   }
 }
 
@@ -113,7 +129,7 @@ static void check_all(void) {
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
     const dtensor_status status = dti_leg_check(current_leg(t));
-    if (status != DTENSOR_OK) complete(t, status);
+    if (status != DTENSOR_OK) complete(t, t->state == FAILING ? t->outcome : status);
   }
 }
 
