@@ -122,8 +122,8 @@ dtensor_status dti_agree_verdict(dtensor_status mine, int64_t reduced);
  * then yields, then sleeps for microseconds. */
 void dti_comm_relax(int64_t round);
 
-/* For tests: the next `after` sends, receives and tests of batches on this thread go well and the one
- * after that fails, once, with DTENSOR_EMPI. Negative: none fails. */
+/* For tests: the next `after` sends, receives and tests of batches on this thread go well and the
+ * one after that fails, once, with DTENSOR_EMPI. Negative: none fails. */
 void dti_comm_fail_after(int64_t after);
 
 /* The largest message that goes to MPI in one piece, and the most that a data collective moves for

@@ -66,8 +66,8 @@ dtensor_status dtensor_redistribute_to(const dtensor *x, dtensor_mesh *mesh,
                                        const dtensor_placement to[],
                                        const dtensor_redistribute_opts *opts, dtensor **out);
 
-/* Several tensors of one mesh at once: what one rank sends another of all of them is one message, so
- * many small tensors cost the latency of one.
+/* Several tensors of one mesh at once: what one rank sends another of all of them is one message,
+ * so many small tensors cost the latency of one.
  *
  * Collective over the mesh.
  *
