@@ -239,9 +239,12 @@ static dtensor_status collect(dti_leg *leg, int *done) {
 /* Tell the neighbours that this rank reads nothing more. 0: they still read this rank's arrays. */
 static int leave(dti_leg *leg) {
   if (!leg->node) return 1;
-  if (!leg->left) dti_node_leave(leg->node, leg->meeting);
-  leg->left = 1;
-  if (dti_near_is_awaited(leg) && !dti_node_all_left(leg->node, leg->meeting)) return 0;
+  if (!leg->left) {
+    leg->awaited = dti_near_is_awaited(leg); /* what they have posted may go once all have left */
+    dti_node_leave(leg->node, leg->meeting);
+    leg->left = 1;
+  }
+  if (leg->awaited && !dti_node_all_left(leg->node, leg->meeting)) return 0;
   dti_near_take_back(leg);
   return 1;
 }

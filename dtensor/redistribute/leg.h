@@ -75,6 +75,7 @@ typedef struct dti_leg {
   /* exchanges */
   int is_filled;
   int started, posted, collected, left; /* how far the meeting has come */
+  int awaited; /* neighbours use this rank's arrays; known when it leaves */
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
   dti_streams streams;
