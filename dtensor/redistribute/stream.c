@@ -11,6 +11,7 @@
 typedef struct traffic {
   int peer, part;
   int64_t index;
+  size_t element;
 } traffic;
 
 typedef struct traffic_list {
@@ -18,9 +19,12 @@ typedef struct traffic_list {
   traffic *item;
 } traffic_list;
 
+/* Long elements before short ones: their sizes are powers of two, so that each lies in the message
+ * where its type may. */
 static int by_peer_then_order(const void *a, const void *b) {
   const traffic *x = a, *y = b;
   if (x->peer != y->peer) return x->peer < y->peer ? -1 : 1;
+  if (x->element != y->element) return x->element > y->element ? -1 : 1;
   if (x->part != y->part) return x->part < y->part ? -1 : 1;
   return x->index < y->index ? -1 : x->index > y->index;
 }
@@ -45,7 +49,7 @@ static void list_sends(const dti_leg *leg, traffic_list *list) {
     const dti_leg_part *part = &leg->part[p];
     for (int64_t i = 0; i < part->exchange->sends; i++) {
       const int peer = dti_leg_rank(leg, &part->to, part->exchange->send[i].peer);
-      if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i};
+      if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i, part->element};
     }
   }
 }
@@ -58,7 +62,7 @@ static void list_receives(const dti_leg *leg, traffic_list *list) {
       const dti_parcel *parcel = &part->exchange->parcel[i];
       for (int64_t k = 0; k < parcel->contributions; k++) {
         const int peer = dti_leg_rank(leg, &part->from, parcel->sources[k]);
-        if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i};
+        if (is_far(leg, peer)) list->item[list->n++] = (traffic){peer, p, i, part->element};
       }
     }
   }
@@ -174,8 +178,9 @@ static size_t lay_buffers(dti_leg *leg, dti_stream *stream, int receives) {
     const int64_t chunks = take_message(leg, stream, &at, &bytes);
     if (place_of(leg, stream, begin, chunks, receives) >= 0) continue;
     if (stream->window == stream->messages) stream->slot[i].offset = total;
-    total += bytes;
-    if (bytes > largest) largest = bytes;
+    const size_t room = (bytes + 15) / 16 * 16; /* the next one begins where any type may lie */
+    total += i + 1 < stream->messages ? room : bytes;
+    if (room > largest) largest = room;
   }
   if (stream->window == stream->messages) return total;
   for (int64_t i = 0; i < stream->window; i++) stream->slot[i].offset = (size_t)i * largest;

@@ -18,7 +18,7 @@ static const char *const pairs[][2] = {
 };
 enum { PAIRS = sizeof pairs / sizeof *pairs };
 
-static const int64_t shapes[][2] = {{13, 17}, {1, 4099}, {2053, 2}, {101, 103}, {0, 7}, {3, 5}};
+static const int64_t shapes[][2] = {{13, 17}, {1, 4099}, {2053, 2}, {101, 103}, {0, 7}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 static int64_t sum_over_ranks(const dtensor_mesh *mesh, int64_t value) {
@@ -76,7 +76,7 @@ DTEST_NODES(Rounds, FitOrAreRefused, {2, 1}, {3, 1}, {4, 1}, {6, 1}, {4, 2}, {6,
   dtensor_mesh *line = NULL, *grid = NULL;
   REQUIRE_OK(world_line(world, &line));
   REQUIRE_OK(world_grid(world, &grid));
-  static const int64_t caps[] = {1, 300, 2000, 9000, 40000, 1 << 20};
+  static const int64_t caps[] = {1, 2000, 40000, 1 << 20};
   for (int p = 0; p < PAIRS; p++) {
     dtensor_placement to[2];
     dtensor_mesh *mesh = p < 15 ? line : grid;
