@@ -115,7 +115,8 @@ static dtensor_status make(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_la
   unsigned node_dims;
   const dti_transfer_end end = {.mesh = mesh, .layout = layout};
   DTI_TRY(dti_mesh_comm(mesh, &comm));
-  DTI_TRY(dti_alike_check(comm, &(dti_transfer_item){end, end, NULL, dtype}, NULL));
+  const dti_transfer_item item = {.from = end, .to = end, .dtype = dtype};
+  DTI_TRY(dti_alike_check(comm, &item, NULL));
   DTI_TRY(find_node_dims(mesh, comm, layout, &node_dims));
   if (node_dims) return make_shared(mesh, dtype, layout, comm, node_dims, out);
   return dti_comm_agree(comm, dti_tensor_create(mesh, dtype, layout, out));
