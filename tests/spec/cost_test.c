@@ -60,6 +60,19 @@ DTEST(Cost, BetweenNodesOneMessageWhereMessagesAreDear) {
   EXPECT_EQ(best(&s, "S0,S0", "R,S0")->engine, DTI_ENGINE_DIRECT);
 }
 
+/* On two nodes of four ranks one carrier of each keeps what leaves and what comes: half the matrix
+ * each, once and not for every rank. */
+DTEST(Cost, AnAllGatherCrossesBetweenNodesOnce) {
+  const setting s = {thin_wire(), 256, {2, 4}, 4, 0, 1};
+  const dti_candidate *gather = best(&s, "S0,S0", "R,R");
+  EXPECT_EQ(gather->engine, DTI_ENGINE_HIERARCHICAL);
+  EXPECT_EQ(gather->cost.messages, 1);
+  EXPECT_EQ(gather->cost.workspace, 256 * 256 * 8);
+  for (int i = 1; i < candidates.n; i++) /* whose wire brings it four times */
+    if (candidates.list[i].engine == DTI_ENGINE_DIRECT)
+      EXPECT_GT(candidates.list[i].cost.seconds, 3 * gather->cost.seconds);
+}
+
 /* Every figure of a plan that moves more is at least as large. */
 DTEST(Cost, GrowsWithTheMachineAndTheTensor) {
   setting small = {dtensor_machine_default(), 512, {4, 4}, 4, 0, 1}, large = small;
