@@ -88,15 +88,10 @@ void dti_arrivals_tell(const dti_leg *leg) {
   dti_near_arrive(leg, index ? share(leg, index) : DTI_ARRIVAL_OF_NOTHING);
 }
 
-dtensor_status dti_arrivals_check(const dti_leg *leg, int *awaited) {
-  *awaited = -1;
-  for (int m = 0; leg->node && m < dti_node_size(leg->node); m++) {
-    const int64_t arrival = dti_near_arrival(leg, m);
-    DTI_CHECK(arrival != DTI_ARRIVAL_FAILED, DTENSOR_EMPI,
-              "rank %d, which carries for this node, has failed", dti_node_comm_rank(leg->node, m));
-    if (arrival == DTI_ARRIVAL_PENDING) *awaited = m;
-  }
-  return DTENSOR_OK;
+int dti_arrivals_awaited(const dti_leg *leg) {
+  for (int m = 0; leg->node && m < dti_node_size(leg->node); m++)
+    if (dti_near_arrival(leg, m) == DTI_ARRIVAL_PENDING) return m;
+  return -1;
 }
 
 static int64_t number_of(const int64_t *ranks, int64_t n, int rank) {

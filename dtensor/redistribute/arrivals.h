@@ -12,9 +12,8 @@ dtensor_status dti_arrivals_prepare(dti_leg *leg);
 /* Tell the neighbours that all has arrived that this rank receives. */
 void dti_arrivals_tell(const dti_leg *leg);
 
-/* *awaited: a member of the node that has not told yet; else -1. Errors: DTENSOR_EMPI  one of them
- * never will */
-dtensor_status dti_arrivals_check(const dti_leg *leg, int *awaited);
+/* A member of the node that has not told yet; else -1. */
+int dti_arrivals_awaited(const dti_leg *leg);
 
 /* The next region that `source`, on another node, has sent this rank for a part: it lies packed.
  * When all members have told. */

@@ -5,7 +5,6 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/redistribute/arrivals.h"
-#include "dtensor/redistribute/near.h"
 
 int dti_hierarchy_members(const dti_leg *leg, int node) {
   int members = 0;
@@ -164,11 +163,9 @@ static void free_freights(dti_freight *freight, int n) {
   free(freight);
 }
 
-/* Neighbours must not wait for what will never arrive. */
 void dti_hierarchy_free(dti_leg *leg) {
   dti_hierarchy *h = leg->hierarchy;
   if (!h) return;
-  if (leg->posted && !h->has_told) dti_near_arrive(leg, DTI_ARRIVAL_FAILED);
   dti_batch_destroy(&h->batch);
   free_freights(h->send, h->sends);
   free_freights(h->receive, h->receives);

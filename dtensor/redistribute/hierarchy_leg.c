@@ -142,9 +142,15 @@ static void count(const dti_leg *leg) {
 }
 
 dtensor_status dti_hierarchy_leg_start(dti_leg *leg) {
+  leg->started = 1;
   dti_leg_fill(leg);
   count(leg);
   return post_receives(leg);
+}
+
+/* A neighbour that has failed keeps its arrays until all have left, but carries nothing more. */
+static dtensor_status check_neighbours(const dti_leg *leg) {
+  return leg->node ? dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)) : DTENSOR_OK;
 }
 
 /* Send what this rank carries, then read what lies on this node, as soon as all of its ranks are
@@ -155,6 +161,7 @@ static dtensor_status collect(dti_leg *leg, int *done) {
   if (h->is_collected) return DTENSOR_OK;
   if (!dti_leg_post(leg, DTI_ALL_IS_WELL)) return DTENSOR_OK;
   if (leg->node && !dti_node_all_posted(leg->node, leg->meeting)) return DTENSOR_OK;
+  DTI_TRY(check_neighbours(leg));
   int more;
   DTI_TRY(send_some(leg, &more));
   if (more) return DTENSOR_OK;
@@ -175,12 +182,11 @@ static dtensor_status test_messages(dti_hierarchy *h, int64_t *open) {
 /* When all messages for this node have come: take what is this rank's. */
 static dtensor_status unload(dti_leg *leg) {
   dti_hierarchy *h = leg->hierarchy;
+  DTI_TRY(check_neighbours(leg));
   if (h->receives_open > 0) return DTENSOR_OK;
   if (!h->has_told) dti_arrivals_tell(leg);
   h->has_told = 1;
-  int awaited;
-  DTI_TRY(dti_arrivals_check(leg, &awaited));
-  if (awaited >= 0) return DTENSOR_OK;
+  if (dti_arrivals_awaited(leg) >= 0) return DTENSOR_OK;
   settle(leg, 1);
   if (leg->node) dti_node_leave(leg->node, leg->meeting);
   leg->left = 1;
@@ -205,7 +211,5 @@ dtensor_status dti_hierarchy_leg_advance(dti_leg *leg, int *done) {
 }
 
 int dti_hierarchy_awaited_member(const dti_leg *leg) {
-  int awaited = -1;
-  if (leg->hierarchy->has_told && !leg->left) (void)dti_arrivals_check(leg, &awaited);
-  return awaited;
+  return leg->hierarchy->has_told && !leg->left ? dti_arrivals_awaited(leg) : -1;
 }

@@ -68,6 +68,7 @@ dtensor_status dti_leg_check(const dti_leg *leg) {
 void dti_leg_give_up(dti_leg *leg) {
   if (leg->posted) dti_near_retract(leg);
   dti_streams_free(&leg->streams);
+  if (leg->hierarchy) dti_batch_destroy(&leg->hierarchy->batch);
 }
 
 int dti_leg_is_given_up(dti_leg *leg) {

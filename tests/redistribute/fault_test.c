@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "dtensor/comm/comm.h"
+#include "dtensor/spec/planner.h"
 #include "tests/redistribute/world.h"
 
 static const struct {
@@ -19,6 +20,7 @@ typedef struct fault {
   int which, failing, ends; /* the case, the rank, and whether that returns early */
   int by;                   /* a call, a request, or a batch */
   int64_t after;            /* operations of communication */
+  int engine;               /* of dti_route_force_engine() */
 } fault;
 
 enum { CALL, REQUEST, BATCH };
@@ -56,6 +58,7 @@ static dtensor_status faulty_rank(dtensor_sim *sim, void *ctx) {
   dtest_set_sim_rank(world.rank, world.size);
   dtensor_mesh *mesh = NULL;
   SIM_REQUIRE_OK(world_line(&world, &mesh));
+  dti_route_force_engine(f->engine);
   dtensor *y[MEMBERS];
   dtensor_status status = run_case(f, mesh, y); /* learns who is on which node */
   EXPECT_OK(status);
@@ -85,10 +88,10 @@ static int64_t in_use(void) {
 }
 
 /* Each send, receive and test fails in turn, until there are no more. */
-static void fail_in_turn(const test_nodes *nodes, int which, int by, int failing) {
+static void fail_in_turn(const test_nodes *nodes, int which, int by, int failing, int engine) {
   const int64_t before = in_use();
   int64_t n = 0;
-  fault f = {.which = which, .by = by, .failing = failing};
+  fault f = {.which = which, .by = by, .failing = failing, .engine = engine};
   for (dtensor_status status = DTENSOR_EMPI; status != DTENSOR_OK; n++) {
     f.after = n;
     status = dtensor_sim_run_nodes(nodes->ranks, nodes->per_node, faulty_rank, &f);
@@ -104,7 +107,16 @@ DTEST(Fault, CommunicationFailsOnOneRank) {
   dtensor_memory_set_cache_limit(0);
   for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
     for (int which = 0; which < CASES; which++)
-      fail_in_turn(&nodes[i], which, (which + (int)i) % 3, which % nodes[i].ranks);
+      fail_in_turn(&nodes[i], which, (which + (int)i) % 3, which % nodes[i].ranks, -1);
+}
+
+DTEST(Fault, CommunicationFailsOnACarrier) {
+  static const test_nodes nodes[] = {{4, 2}, {3, 2}, {6, 3}};
+  dtensor_memory_set_cache_limit(0);
+  for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+    for (int which = 0; which < CASES; which++)
+      for (int failing = 0; failing < 2; failing++)
+        fail_in_turn(&nodes[i], which, (which + (int)i) % 3, failing, DTI_ENGINE_HIERARCHICAL);
 }
 
 /* The others are not left waiting for it. */
@@ -113,7 +125,7 @@ DTEST(Fault, OneRankEnds) {
   for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
     for (int which = 0; which < CASES; which++)
       for (int by = 0; by < 3; by++) {
-        fault f = {.which = which, .by = by, .ends = 1};
+        fault f = {.which = which, .by = by, .ends = 1, .engine = -1};
         f.failing = (which + by) % nodes[i].ranks;
         EXPECT_STATUS(DTENSOR_EMPI,
                       dtensor_sim_run_nodes(nodes[i].ranks, nodes[i].per_node, faulty_rank, &f));
