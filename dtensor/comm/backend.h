@@ -62,6 +62,8 @@ typedef struct dti_backend {
   void (*batch_destroy)(dti_batch *batch);
 } dti_backend;
 
+enum { DTI_CONTROL_VALUES = 64 }; /* the most that an all-reduce takes */
+
 struct dti_comm {
   dti_refcount refs;
   const dti_backend *backend;
@@ -71,8 +73,10 @@ struct dti_comm {
   /* Room for one control collective: ranks can agree that there is no memory without needing any.
    */
   dti_batch *control;
-  int *node_of, nodes, node_size; /* of each rank; in all; ranks on this one's */
-  dti_node *node;                 /* NULL: not asked for yet, or nobody to share memory with */
+  int64_t
+      control_values[DTI_CONTROL_VALUES]; /* what it reduces: after a failure it may still run */
+  int *node_of, nodes, node_size;         /* of each rank; in all; ranks on this one's */
+  dti_node *node; /* NULL: not asked for yet, or nobody to share memory with */
   int node_asked, nodes_share;
   dti_reason node_reason;
   void *attached; /* by another layer; NULL: nothing */

@@ -5,8 +5,6 @@
 #include "dtensor/comm/backend.h"
 #include "dtensor/comm/comm.h"
 
-#define CONTROL_VALUES_MAX 64
-
 static _Thread_local int64_t fail_after = -1;
 
 void dti_comm_fail_after(int64_t after) { fail_after = after; }
@@ -98,8 +96,8 @@ dtensor_status dti_batch_recv(dti_batch *batch, void *data, size_t bytes, int pe
 
 dtensor_status dti_batch_allreduce(dti_batch *batch, int64_t values[], int n, dti_comm_op op) {
   DTI_TRY(begin(batch));
-  DTI_CHECK(n >= 0 && n <= CONTROL_VALUES_MAX, DTENSOR_EINVAL,
-            "an all-reduce of %d values; it takes up to %d", n, CONTROL_VALUES_MAX);
+  DTI_CHECK(n >= 0 && n <= DTI_CONTROL_VALUES, DTENSOR_EINVAL,
+            "an all-reduce of %d values; it takes up to %d", n, (int)DTI_CONTROL_VALUES);
   const dti_backend *backend = batch->comm->backend;
   DTI_TRY(began(batch, backend->allreduce(batch, batch->started, values, n, op)));
   dti_event_counters()->agreements++;

@@ -15,8 +15,12 @@ static dtensor_status take_control(dti_comm *comm, dti_batch **control) {
 dtensor_status dti_comm_allreduce(dti_comm *comm, int64_t values[], int n, dti_comm_op op) {
   dti_batch *control;
   DTI_TRY(take_control(comm, &control));
-  DTI_TRY(dti_batch_allreduce(control, values, n, op));
-  return dti_batch_wait(control);
+  int64_t *room = comm->control_values;
+  for (int i = 0; i < n && i < DTI_CONTROL_VALUES; i++) room[i] = values[i];
+  DTI_TRY(dti_batch_allreduce(control, room, n, op));
+  DTI_TRY(dti_batch_wait(control));
+  for (int i = 0; i < n; i++) values[i] = room[i];
+  return DTENSOR_OK;
 }
 
 dtensor_status dti_comm_allgather(dti_comm *comm, const void *in, size_t bytes, void *out) {
