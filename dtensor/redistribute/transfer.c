@@ -19,6 +19,7 @@ struct dti_transfer {
   dtensor_status outcome; /* before the agreement: this rank's own */
   dti_batch *agreement;   /* NULL: all ranks meet on one node and agree there */
   int64_t verdict;
+  int is_refused; /* the ranks have agreed to fail */
   dti_steps steps;
   int leg;            /* the one that moves */
   int64_t bytes;      /* sent and received */
@@ -53,10 +54,10 @@ static void destroy(dti_transfer *t) {
   free(t);
 }
 
-/* In the middle neighbours may be reading this rank's arrays: they are told, and the arrays stay
- * until they have left. */
+/* Unless all ranks have agreed to fail, neighbours may be reading this rank's arrays, also when it
+ * has not heard yet that they may: they are told, and the arrays stay until they have left. */
 static void fail(dti_transfer *t, dtensor_status outcome) {
-  if (t->state != MOVING || !dti_leg_is_shared(current_leg(t))) {
+  if (t->is_refused || !dti_leg_is_shared(current_leg(t))) {
     complete(t, outcome);
     return;
   }
@@ -82,7 +83,9 @@ static dtensor_status agree(dti_transfer *t, int *done) {
   int64_t verdict = t->agreement ? t->verdict : mine;
   if (!dti_leg_all_posted(first, &verdict)) return DTENSOR_OK;
   *done = 1;
-  return dti_agree_verdict(t->outcome, verdict);
+  const dtensor_status agreed = dti_agree_verdict(t->outcome, verdict);
+  t->is_refused = agreed != DTENSOR_OK;
+  return agreed;
 }
 
 static dtensor_status advance(dti_transfer *t) {
