@@ -179,14 +179,15 @@ static dtensor_status test_messages(dti_hierarchy *h, int64_t *open) {
   return DTENSOR_OK;
 }
 
-/* When all messages for this node have come: take what is this rank's. */
-static dtensor_status unload(dti_leg *leg) {
+/* When all messages for this node have come: take what is this rank's. It leaves when no message of
+ * its own can fail any more: from then on nobody waits for its neighbours. */
+static dtensor_status unload(dti_leg *leg, int64_t open) {
   dti_hierarchy *h = leg->hierarchy;
   DTI_TRY(check_neighbours(leg));
   if (h->receives_open > 0) return DTENSOR_OK;
   if (!h->has_told) dti_arrivals_tell(leg);
   h->has_told = 1;
-  if (dti_arrivals_awaited(leg) >= 0) return DTENSOR_OK;
+  if (open > 0 || dti_arrivals_awaited(leg) >= 0) return DTENSOR_OK;
   settle(leg, 1);
   if (leg->node) dti_node_leave(leg->node, leg->meeting);
   leg->left = 1;
@@ -205,8 +206,8 @@ dtensor_status dti_hierarchy_leg_advance(dti_leg *leg, int *done) {
   *done = 0;
   DTI_TRY(collect(leg, &collected));
   DTI_TRY(test_messages(leg->hierarchy, &open));
-  if (collected && !leg->left) DTI_TRY(unload(leg));
-  *done = leg->left && open == 0 && is_released(leg);
+  if (collected && !leg->left) DTI_TRY(unload(leg, open));
+  *done = leg->left && is_released(leg);
   return DTENSOR_OK;
 }
 
