@@ -213,7 +213,6 @@ void dti_leg_fill(dti_leg *leg) {
 }
 
 dtensor_status dti_exchange_leg_start(dti_leg *leg) {
-  leg->started = 1;
   dti_leg_fill(leg);
   if (leg->node)
     count_near(leg);

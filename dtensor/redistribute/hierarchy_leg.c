@@ -142,7 +142,6 @@ static void count(const dti_leg *leg) {
 }
 
 dtensor_status dti_hierarchy_leg_start(dti_leg *leg) {
-  leg->started = 1;
   dti_leg_fill(leg);
   count(leg);
   return post_receives(leg);

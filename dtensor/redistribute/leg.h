@@ -74,8 +74,8 @@ typedef struct dti_leg {
 
   /* exchanges */
   int is_filled;
-  int started, posted, collected, left; /* how far the meeting has come */
-  int awaited; /* neighbours use this rank's arrays; known when it leaves */
+  int posted, collected, left; /* how far the meeting has come */
+  int awaited;                 /* neighbours use this rank's arrays; known when it leaves */
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
   dti_streams streams;
@@ -113,9 +113,7 @@ dtensor_status dti_leg_advance(dti_leg *leg, int *done);
 dtensor_status dti_leg_check(const dti_leg *leg);
 
 /* 1 if it has been started and neighbours use this rank's arrays in it. */
-static inline int dti_leg_is_shared(const dti_leg *leg) {
-  return leg->node && leg->started && !leg->left;
-}
+static inline int dti_leg_is_shared(const dti_leg *leg) { return leg->node && !leg->left; }
 
 /* Tell the neighbours that it fails here, and communicate no more. */
 void dti_leg_give_up(dti_leg *leg);

@@ -200,7 +200,8 @@ static dtensor_status transfer_cases(dtensor_sim *sim, void *ctx) {
     SIM_REQUIRE_OK(dti_layout_init(&to, w->ndim, c->to.shape, w->mesh_ndim, w->mesh, c->to.p));
     const dti_transfer_end ends[] = {{mesh, &from, source, stride[0]},
                                      {mesh, &to, target, stride[1]}};
-    const dti_transfer_item item = {ends[0], ends[1], &c->box, DTENSOR_F64};
+    const dti_transfer_item item = {
+        .from = ends[0], .to = ends[1], .box = &c->box, .dtype = DTENSOR_F64};
     SIM_REQUIRE_OK(dti_transfer_run(1, &item, NULL, DTENSOR_OK));
     double *packed = malloc(((size_t)ownership_local_size(&c->to, rank) + 1) * sizeof *packed);
     for (int64_t at = 0; at < ownership_local_size(&c->to, rank); at++)
