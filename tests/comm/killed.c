@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* kill */
 /* killed FILE: three ranks that share memory and are killed: the last one in the middle of a
  * meeting, and then, when they have seen that, the others. FILE.RANK is what each of them saw. */
 #include <signal.h>
