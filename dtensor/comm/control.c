@@ -6,19 +6,26 @@
 static dtensor_status take_control(dti_comm *comm, dti_batch **control) {
   DTI_TRY(dti_comm_check_open(comm));
   *control = comm->control;
-  DTI_CHECK((*control)->open == 0, DTENSOR_EMPI, "communication has failed before");
+  DTI_CHECK(*control, DTENSOR_EMPI, "communication has failed before");
   (*control)->started = 0;
-  (*control)->failed = DTENSOR_OK;
   return DTENSOR_OK;
+}
+
+/* What has failed is taken back, so that nobody writes into the caller's arrays later. The
+ * communicator is not asked again. */
+static dtensor_status wait_or_give_up(dti_comm *comm) {
+  const dtensor_status status = dti_batch_wait(comm->control);
+  if (status != DTENSOR_OK) dti_batch_discard(&comm->control);
+  return status;
 }
 
 dtensor_status dti_comm_allreduce(dti_comm *comm, int64_t values[], int n, dti_comm_op op) {
   dti_batch *control;
   DTI_TRY(take_control(comm, &control));
   int64_t *room = comm->control_values;
-  for (int i = 0; i < n && i < DTI_CONTROL_VALUES; i++) room[i] = values[i];
+  for (int i = 0; i < n && n <= DTI_CONTROL_VALUES; i++) room[i] = values[i];
   DTI_TRY(dti_batch_allreduce(control, room, n, op));
-  DTI_TRY(dti_batch_wait(control));
+  DTI_TRY(wait_or_give_up(comm));
   for (int i = 0; i < n; i++) values[i] = room[i];
   return DTENSOR_OK;
 }
@@ -27,5 +34,5 @@ dtensor_status dti_comm_allgather(dti_comm *comm, const void *in, size_t bytes, 
   dti_batch *control;
   DTI_TRY(take_control(comm, &control));
   DTI_TRY(dti_batch_allgather(control, in, bytes, out));
-  return dti_batch_wait(control);
+  return wait_or_give_up(comm);
 }
