@@ -307,7 +307,7 @@ DTEST_WORLD(Matmul, OperandsMayChangeAsSoonAsItReturns, 2, 3, 4) {
     REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, (int64_t[]){N, N}, &pb, &b));
     dtensor_matmul_info info;
     REQUIRE_OK(dtensor_explain_matmul(a, b, NULL, &info, NULL, 0));
-    if (dti_mesh_is_near(mesh)) {
+    if (dti_mesh_is_near(mesh) && world->size <= 4) { /* of more, many narrow pieces: those move */
       EXPECT_TRUE(info.a_in_place || info.b_in_place);
       EXPECT_EQ(info.workspace, 0);
     }
