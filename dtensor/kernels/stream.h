@@ -10,7 +10,7 @@
 enum { DTI_STREAM_LINE = 64 };
 
 /* Whether a transfer that writes so many bytes should be streamed: whether it would drive all else
- * out of a core's own cache. */
+ * out of the caches. */
 int dti_stream_pays(int64_t bytes);
 
 /* For tests: stream from so many bytes on; 0 for the machine's own limit. */
