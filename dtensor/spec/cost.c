@@ -142,8 +142,8 @@ dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topolo
                .bytes_sent = bytes * (v->near_out.elements + v->far_out.elements),
                .workspace = bytes * w.staging},
       .round_seconds = w.latency + 2 * machine->overhead * (double)w.messages,
-      /* Carriers keep whole messages: those are not cut. */
-      .rounds_most = step->engine == DTI_ENGINE_HIERARCHICAL
+      /* Carriers keep whole messages, and collectives have buffers for all of them. */
+      .rounds_most = step->engine != DTI_ENGINE_DIRECT
                          ? 1
                          : larger(1, dti_ceil_div(v->largest * bytes, DTI_PIECE_BYTES)),
   };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
+#include "dtensor/spec/collective_bytes.h"
 #include "dtensor/spec/split_kind.h"
 #include "dtensor/spec/way.h"
 
@@ -21,7 +22,7 @@ typedef struct planner {
 
 static int64_t local_bytes(const planner *p, const dti_layout *layout, int which) {
   int64_t coord[DTENSOR_MAX_NDIM], shape[DTENSOR_MAX_NDIM];
-  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, dti_way_place(which, p->ends.to_ranks), coord);
+  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, dti_way_place(which, layout), coord);
   dti_layout_local(layout, coord, shape, NULL);
   return dti_numel(layout->ndim, shape) * (int64_t)p->q->element;
 }
@@ -125,32 +126,70 @@ static double slowest(const planner *p, const dti_way *way, int i, dti_engine en
   return seconds;
 }
 
-static int is_better_as_collective(const planner *p, const dti_way *way, int i) {
-  if (way->step[i].kind != DTI_STEP_EXCHANGE || way->step[i].mesh_dims == 0) return 0;
-  if (forced_engine == DTI_ENGINE_COLLECTIVE) return 1;
-  return slowest(p, way, i, DTI_ENGINE_COLLECTIVE) < slowest(p, way, i, DTI_ENGINE_DIRECT);
+/* As the step would run: a collective that does not fit would be messages after all. */
+static int can_be_collective(const planner *p, const dti_way *way, int i) {
+  if (!p->q->same_mesh || way->step[i].mesh_dims == 0) return 0;
+  dti_collective_bytes bytes = {0, 0};
+  dti_collective_bytes_add(i == 0 ? p->q->from : &way->step[i - 1].to, &way->step[i], p->q->element,
+                           &bytes);
+  return dti_collective_bytes_fit(&bytes, p->q->message_limit, p->q->max_bytes, way->steps);
 }
 
-/* Each step by a collective, or directly where that is faster. Where all are, it is a new candidate
- * only if the direct engine does not go this way by itself. */
-static void add_collective(const planner *p, const dti_way *way, int is_direct_way) {
+static dti_engine fastest(const planner *p, const dti_way *way, int i) {
+  const dti_topology topology = p->q->topology;
+  const dti_step *step = &way->step[i];
+  if (step->kind != DTI_STEP_EXCHANGE) return DTI_ENGINE_DIRECT;
+  const int can[] = {[DTI_ENGINE_COLLECTIVE] = can_be_collective(p, way, i),
+                     [DTI_ENGINE_HIERARCHICAL] = topology.shared_memory &&
+                                                 topology.ranks_per_node > 1 &&
+                                                 dti_way_leaves_node(way, i)};
+  if (can[DTI_ENGINE_COLLECTIVE] && forced_engine == DTI_ENGINE_COLLECTIVE)
+    return DTI_ENGINE_COLLECTIVE;
+  dti_engine best = DTI_ENGINE_DIRECT;
+  double least = slowest(p, way, i, best);
+  for (int engine = DTI_ENGINE_COLLECTIVE; engine <= DTI_ENGINE_HIERARCHICAL; engine++) {
+    if (!can[engine]) continue;
+    const double seconds = slowest(p, way, i, (dti_engine)engine);
+    if (seconds >= least) continue;
+    least = seconds;
+    best = (dti_engine)engine;
+  }
+  return best;
+}
+
+/* Each step by its fastest engine; the candidate is named after the one that is the least like
+ * sending messages. It is a new one only if the steps differ, or `is_new` says that nothing else
+ * goes this way. */
+static void add_mixed(const planner *p, const dti_way *way, int is_new) {
   dti_candidate *c = new_candidate(p, way, DTI_ENGINE_DIRECT);
-  for (int i = 0; i < way->steps; i++)
-    if (is_better_as_collective(p, way, i))
-      c->engine = c->route.step[i].engine = DTI_ENGINE_COLLECTIVE;
-  if (c->engine == DTI_ENGINE_DIRECT && is_direct_way)
+  unsigned engines = 0;
+  for (int i = 0; i < way->steps; i++) {
+    c->route.step[i].engine = fastest(p, way, i);
+    engines |= 1u << c->route.step[i].engine;
+  }
+  if (engines & (1u << DTI_ENGINE_HIERARCHICAL)) c->engine = DTI_ENGINE_HIERARCHICAL;
+  if (engines & (1u << DTI_ENGINE_COLLECTIVE)) c->engine = DTI_ENGINE_COLLECTIVE;
+  const int is_uniform =
+      engines == 1u << DTI_ENGINE_DIRECT || engines == 1u << DTI_ENGINE_HIERARCHICAL;
+  if (is_uniform && !is_new)
     p->out->n--;
   else
     price_candidate(p, way, c);
+}
+
+static int leaves_node(const dti_way *way) {
+  for (int i = 0; i < way->steps; i++)
+    if (dti_way_leaves_node(way, i)) return 1;
+  return 0;
 }
 
 static dtensor_status add_direct_way(planner *p, dti_way *direct) {
   const dti_topology topology = p->q->topology;
   DTI_TRY(dti_way_measure(&p->ends, direct));
   add_uniform(p, direct, DTI_ENGINE_DIRECT);
-  if (topology.shared_memory && topology.ranks_per_node > 1 && dti_way_leaves_node(direct))
+  if (topology.shared_memory && topology.ranks_per_node > 1 && leaves_node(direct))
     add_uniform(p, direct, DTI_ENGINE_HIERARCHICAL);
-  if (p->q->same_mesh) add_collective(p, direct, 1);
+  if (p->q->same_mesh) add_mixed(p, direct, 0);
   return DTENSOR_OK;
 }
 
@@ -193,12 +232,21 @@ static int is_worth_it(const dti_way *chain, const dti_way *direct) {
   return 1;
 }
 
-/* Candidates that are ways of several steps where the direct one (NULL: not looked at) has fewer.
+/* A candidate that is a way of several steps where the direct one (NULL: not looked at) has fewer.
  */
 static dtensor_status add_chain(planner *p, const dti_way *direct, dti_way *chain) {
   DTI_TRY(dti_way_measure(&p->ends, chain));
-  if (!direct || is_worth_it(chain, direct)) add_collective(p, chain, 0);
+  if (!direct || is_worth_it(chain, direct)) add_mixed(p, chain, 1);
   return DTENSOR_OK;
+}
+
+/* The ranks whose values are added up. */
+static int64_t contributions(const dti_layout *from, const dti_layout *to) {
+  int64_t ranks = 1;
+  for (int m = 0; m < from->mesh_ndim; m++)
+    if (from->p[m].kind == DTENSOR_PARTIAL && !dtensor_placement_equal(from->p[m], to->p[m]))
+      ranks *= from->mesh[m];
+  return ranks;
 }
 
 static int is_before(const dti_candidate *a, const dti_candidate *b) {
@@ -244,13 +292,43 @@ static dtensor_status add_near(planner *p, const dti_route *route, dti_way *way)
 }
 
 typedef struct workspace {
-  dti_way direct, chain, merged;
+  dti_way direct, chain;
   dti_candidate spare;
 } workspace;
 
+/* Whether a candidate goes this way already. */
+static int is_known(const planner *p, const dti_way *way) {
+  for (int c = 0; c < p->out->n; c++) {
+    const dti_route *route = &p->out->list[c].route;
+    int same = route->steps == way->steps;
+    for (int i = 0; same && i < way->steps; i++)
+      same = dti_layout_equal(&route->step[i].to, &way->step[i].to);
+    if (same) return 1;
+  }
+  return 0;
+}
+
+static int find_chain(const planner *p, const dti_route *route, dti_chain_order order, int merged,
+                      dti_way *way) {
+  return dti_way_of_chain(&p->ends, route, order, merged, way) && way->steps > route->steps &&
+         dti_way_pieces_at_most(&p->ends, way) <= DTI_MANY_PIECES && !is_known(p, way);
+}
+
+/* Beside the direct way, or where that is not looked at (NULL), of no more than so many peers. */
+static dtensor_status add_chains(planner *p, const dti_route *route, const dti_way *direct,
+                                 int64_t peers, dti_way *chain) {
+  for (int order = DTI_CHAIN_INNER_FIRST; order <= DTI_CHAIN_UNBROKEN; order++) {
+    if (order == DTI_CHAIN_UNBROKEN && p->out->n > 0) return DTENSOR_OK;
+    if (find_chain(p, route, (dti_chain_order)order, 0, chain) &&
+        dti_way_peers_at_most(&p->ends, chain) <= peers)
+      DTI_TRY(add_chain(p, direct, chain));
+  }
+  return DTENSOR_OK;
+}
+
 static dtensor_status look_at_all(planner *p, workspace *room) {
   const dti_question *q = p->q;
-  dti_way *direct = &room->direct, *chain = &room->chain, *merged = &room->merged;
+  dti_way *direct = &room->direct, *chain = &room->chain;
   dti_route route;
   dti_route_make(q->from, q->to, NULL, q->same_mesh, q->is_near, q->element, &route);
   if (q->in_batch && route.step[0].kind == DTI_STEP_GATHER)
@@ -263,20 +341,15 @@ static dtensor_status look_at_all(planner *p, workspace *room) {
   }
   if (!q->same_mesh) return add_direct_way(p, direct);
 
-  const int has_chain =
-      dti_way_of_chain(&p->ends, &route, 0, chain) && chain->steps > direct->steps;
-  const int has_merged = has_chain && dti_way_of_chain(&p->ends, &route, 1, merged) &&
-                         merged->steps > direct->steps && merged->steps < chain->steps;
-  const int64_t peers = dti_way_peers_at_most(direct);
-  if (has_chain && peers > DTI_MANY_PEERS && peers / 16 > dti_way_peers_at_most(chain))
-    return add_chain(p, NULL, chain);
+  const int64_t peers = dti_way_peers_at_most(&p->ends, direct);
+  if (!p->ends.sums_at_once) DTI_TRY(add_chains(p, &route, NULL, peers, chain));
+  if (p->out->n == 0 && peers > DTI_MANY_PEERS)
+    DTI_TRY(add_chains(p, &route, NULL, peers / 16, chain));
+  if (p->out->n > 0) return DTENSOR_OK;
   DTI_TRY(add_direct_way(p, direct));
-  if (direct->steps == 2 && is_sum_of_two(q->from, q->to)) DTI_TRY(add_single_step(p, merged));
-  if (has_chain) DTI_TRY(add_chain(p, direct, chain));
-  if (has_merged) {
-    (void)dti_way_of_chain(&p->ends, &route, 1, merged);
-    DTI_TRY(add_chain(p, direct, merged));
-  }
+  if (direct->steps == 2 && is_sum_of_two(q->from, q->to)) DTI_TRY(add_single_step(p, chain));
+  DTI_TRY(add_chains(p, &route, direct, peers, chain));
+  if (find_chain(p, &route, DTI_CHAIN_INNER_FIRST, 1, chain)) DTI_TRY(add_chain(p, direct, chain));
   return DTENSOR_OK;
 }
 
@@ -289,7 +362,10 @@ dtensor_status dti_route_candidates(const dti_question *question, dti_candidates
                .same_mesh = question->same_mesh,
                .from_ranks = dti_numel(question->from->mesh_ndim, question->from->mesh),
                .to_ranks = dti_numel(question->to->mesh_ndim, question->to->mesh),
-               .ranks_per_node = question->topology.ranks_per_node},
+               .ranks_per_node = question->topology.ranks_per_node,
+               /* 2 bytes, which is bf16 and f16, are rounded after each sum. */
+               .sums_at_once = question->element == sizeof(uint16_t) ||
+                               contributions(question->from, question->to) <= DTI_SUMS_AT_ONCE},
       .out = candidates,
   };
   workspace *room = malloc(sizeof *room);

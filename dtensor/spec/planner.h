@@ -1,8 +1,8 @@
 /* Choosing how a tensor goes from one layout to another: the candidates, what each costs, the best.
  *
  * All of it follows from the layouts, the machine and the topology alone, so that every rank finds
- * the same without communication. Costs are those of the first two places of the mesh and the last
- * one, the worst of them: no array has an entry per rank.
+ * the same without communication. Costs are those of the first two places of the mesh, the
+ * last one and the last of the first line, the worst of them: no array has an entry per rank.
  *
  * What is never left to the machine is which sums are made in which order: results do not depend on
  * the figures of a calibration. */
@@ -15,8 +15,9 @@ typedef struct dti_question {
   const dti_layout *from, *to;
   int same_mesh;
   size_t element;
-  int64_t max_bytes; /* of workspace; 0: no limit */
-  int is_near;       /* all ranks share memory */
+  int64_t max_bytes;     /* of workspace; 0: no limit */
+  int64_t message_limit; /* bytes of a collective in one direction; 0: no limit */
+  int is_near;           /* all ranks share memory */
   int in_batch; /* others travel with it: a few bytes are not gathered by messages of their own */
   const dtensor_machine *machine;
   dti_topology topology; /* of the larger mesh, if there are two */
@@ -43,6 +44,14 @@ typedef struct dti_candidates {
 /* A candidate that talks to more ranks than this, and to many times more than another one, is not
  * looked at: planning must not take longer than what is planned. */
 #define DTI_MANY_PEERS 4096
+
+/* Neither is a chain whose steps cut arrays into more pieces than this. */
+#define DTI_MANY_PIECES (1 << 18)
+
+/* A sum of more contributions than this is made along one mesh dimension after the other, the last
+ * one first, as nobody can talk to so many. All others, and sums of 2-byte elements, are made at
+ * once, in the order of mesh places. */
+#define DTI_SUMS_AT_ONCE 4096
 
 /* All of them, the best first: those that fit before those that do not, then the fastest, and
  * direct ones before others that are as fast.

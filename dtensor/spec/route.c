@@ -103,9 +103,13 @@ static int spread_layout(const dti_layout *from, const dti_layout *to, int same_
   for (int m = 0; m < to->mesh_ndim; m++)
     if (split[m] == FRESH) spread->p[m] = dtensor_shard_balanced(axis);
   int at = 0;
-  for (int turn = TARGET; turn <= FRESH; turn++)
+  for (int turn = TARGET; turn < FRESH; turn++)
     for (int m = 0; m < to->mesh_ndim; m++)
       if ((int)split[m] == turn) spread->order[at++] = m;
+  /* Gathers along one mesh dimension after the other begin with the last split: those along the
+   * first, whose ranks are the farthest apart, are to bring the least. */
+  for (int m = to->mesh_ndim - 1; m >= 0; m--)
+    if (split[m] == FRESH) spread->order[at++] = m;
   return 1;
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
-#include "dtensor/spec/chain.h"
 #include "dtensor/spec/confine.h"
 
 /* Of two meshes only their sizes are known here: the processes at equal places count as the same.
@@ -13,8 +12,10 @@ static int64_t same_place(int64_t to_place, const void *ctx) {
   return to_place < ends->from_ranks ? to_place : -1;
 }
 
-int64_t dti_way_place(int which, int64_t ranks) {
-  return which < DTI_WAY_PLACES - 1 && which < ranks ? which : ranks - 1;
+int64_t dti_way_place(int which, const dti_layout *layout) {
+  const int64_t last = dti_numel(layout->mesh_ndim, layout->mesh) - 1;
+  const int64_t place[DTI_WAY_PLACES] = {0, 1, layout->mesh[layout->mesh_ndim - 1] - 1, last};
+  return place[which] < last ? place[which] : last;
 }
 
 static const dti_layout *layout_before(const dti_way_ends *ends, const dti_way *way, int step) {
@@ -23,15 +24,15 @@ static const dti_layout *layout_before(const dti_way_ends *ends, const dti_way *
 
 dtensor_status dti_way_measure(const dti_way_ends *ends, dti_way *way) {
   for (int i = 0; i < way->steps; i++) {
-    const int64_t from_ranks = i == 0 ? ends->from_ranks : ends->to_ranks;
     for (int k = 0; k < DTI_WAY_PLACES && way->step[i].kind == DTI_STEP_EXCHANGE; k++) {
-      const dti_exchange_ends exchange = {.from = layout_before(ends, way, i),
-                                          .to = &way->step[i].to,
-                                          .from_place = dti_way_place(k, from_ranks),
-                                          .to_place = dti_way_place(k, ends->to_ranks),
-                                          .same_mesh = ends->same_mesh || i > 0,
-                                          .source_place_of = same_place,
-                                          .ctx = ends};
+      const dti_exchange_ends exchange = {
+          .from = layout_before(ends, way, i),
+          .to = &way->step[i].to,
+          .from_place = dti_way_place(k, layout_before(ends, way, i)),
+          .to_place = dti_way_place(k, &way->step[i].to),
+          .same_mesh = ends->same_mesh || i > 0,
+          .source_place_of = same_place,
+          .ctx = ends};
       DTI_TRY(dti_volume_of(&exchange, ends->ranks_per_node, &way->volume[k][i]));
     }
   }
@@ -68,12 +69,13 @@ static void merge_gathers(dti_way *way) {
   way->steps = kept;
 }
 
-int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, int merged, dti_way *way) {
+int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, dti_chain_order order,
+                     int merged, dti_way *way) {
   dti_layout layout[DTENSOR_MAX_NDIM];
   way->steps = 0;
   for (int i = 0; i < route->steps; i++) {
     const dti_layout *from = i == 0 ? ends->from : &route->step[i - 1].to;
-    const int steps = dti_chain(from, &route->step[i].to, layout);
+    const int steps = dti_chain(from, &route->step[i].to, order, ends->sums_at_once, layout);
     if (way->steps + steps > DTENSOR_MAX_NDIM) return 0;
     for (int k = 0; k < steps; k++)
       way->step[way->steps++] = (dti_step){.kind = DTI_STEP_EXCHANGE, .to = layout[k]};
@@ -86,10 +88,22 @@ int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, int merge
   return 1;
 }
 
-int64_t dti_way_peers_at_most(const dti_way *way) {
+int64_t dti_way_peers_at_most(const dti_way_ends *ends, const dti_way *way) {
   int64_t peers = 0;
-  for (int i = 0; i < way->steps; i++) peers += way->group[i] - 1;
+  for (int i = 0; i < way->steps; i++)
+    peers += ends->same_mesh || i > 0 ? dti_peers_at_most(layout_before(ends, way, i),
+                                                          &way->step[i].to, way->step[i].mesh_dims)
+                                      : way->group[i] - 1;
   return peers;
+}
+
+int64_t dti_way_pieces_at_most(const dti_way_ends *ends, const dti_way *way) {
+  int64_t pieces = 0;
+  for (int i = 0; i < way->steps; i++)
+    if (ends->same_mesh || i > 0)
+      pieces +=
+          dti_pieces_at_most(layout_before(ends, way, i), &way->step[i].to, way->step[i].mesh_dims);
+  return pieces;
 }
 
 dti_traffic dti_way_received(const dti_way *way, int which) {
@@ -102,9 +116,10 @@ dti_traffic dti_way_received(const dti_way *way, int which) {
   return sum;
 }
 
-int dti_way_leaves_node(const dti_way *way) {
-  for (int k = 0; k < DTI_WAY_PLACES; k++)
-    for (int i = 0; i < way->steps; i++)
-      if (way->volume[k][i].far_in.messages + way->volume[k][i].far_out.messages > 0) return 1;
+int dti_way_leaves_node(const dti_way *way, int step) {
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const dti_volume *v = &way->volume[k][step];
+    if (v->far_in.messages + v->far_out.messages > 0) return 1;
+  }
   return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef DTENSOR_SPEC_WAY_H_
 #define DTENSOR_SPEC_WAY_H_
 
+#include "dtensor/spec/chain.h"
 #include "dtensor/spec/route.h"
 #include "dtensor/spec/volume.h"
 
@@ -12,11 +13,13 @@ typedef struct dti_way_ends {
   int same_mesh;
   int64_t from_ranks, to_ranks;
   int64_t ranks_per_node;
+  int sums_at_once; /* as in dti_chain() */
 } dti_way_ends;
 
 /* The first place of the mesh and the last one: the most and the least that uneven shards give. And
- * the second, which is off the diagonal, where transposes of blocks move something. */
-enum { DTI_WAY_PLACES = 3 };
+ * the second and the last of the first line, which are off the diagonal, where transposes of blocks
+ * move something: to near by and far away. */
+enum { DTI_WAY_PLACES = 4 };
 
 typedef struct dti_way {
   int steps;
@@ -30,18 +33,23 @@ void dti_way_of_route(const dti_way_ends *ends, const dti_route *route, dti_way 
 
 /* A chain (chain.h) through each stretch of a route on one mesh; merged: gathers that follow each
  * other become one. 0 if that is more steps than a route can have. */
-int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, int merged, dti_way *way);
+int dti_way_of_chain(const dti_way_ends *ends, const dti_route *route, dti_chain_order order,
+                     int merged, dti_way *way);
 
 /* Fill in the volumes. Errors: DTENSOR_ENOMEM */
 dtensor_status dti_way_measure(const dti_way_ends *ends, dti_way *way);
 
-/* The place that stands for `which` of these in a mesh. */
-int64_t dti_way_place(int which, int64_t ranks);
+/* The place that stands for `which` of these in the mesh of a layout. */
+int64_t dti_way_place(int which, const dti_layout *layout);
 
-int64_t dti_way_peers_at_most(const dti_way *way);
+/* Estimates that cost nothing: the ranks that a rank talks to, and the pieces of its arrays that
+ * they make of them, in all steps. */
+int64_t dti_way_peers_at_most(const dti_way_ends *ends, const dti_way *way);
+int64_t dti_way_pieces_at_most(const dti_way_ends *ends, const dti_way *way);
 
-/* Once it is measured: what a rank receives in all steps, and whether anything leaves its node. */
+/* Once it is measured: what a rank receives in all steps, and whether anything leaves a node in
+ * one. */
 dti_traffic dti_way_received(const dti_way *way, int which);
-int dti_way_leaves_node(const dti_way *way);
+int dti_way_leaves_node(const dti_way *way, int step);
 
 #endif

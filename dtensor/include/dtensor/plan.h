@@ -55,8 +55,8 @@ typedef enum dtensor_engine {
   DTENSOR_ENGINE_HIERARCHICAL /* direct, but between two nodes all goes in one message */
 } dtensor_engine;
 
-/* One plan that was considered. Figures are those of the busiest of three ranks, the first two of
- * the mesh and the last one: they are the same on every rank. */
+/* One plan that was considered. Figures are those of the busiest of four ranks, the first two of
+ * the mesh, the last one and the last of its first line: they are the same on every rank. */
 typedef struct dtensor_plan_option {
   dtensor_engine engine;
   int steps;              /* one after the other */
