@@ -25,6 +25,7 @@ dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_
                         .same_mesh = dti_mesh_same(from->mesh, to->mesh),
                         .element = dtensor_dtype_size(dtype),
                         .max_bytes = max_bytes,
+                        .message_limit = (int64_t)dti_comm_message_limit(),
                         .is_near = is_near,
                         .in_batch = in_batch,
                         .machine = &dti_mesh_machine_of(to->mesh)->machine,

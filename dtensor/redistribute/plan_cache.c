@@ -23,7 +23,7 @@ typedef struct plan_key {
   int64_t ranks_per_node, shared_memory;
   uint64_t machine; /* version */
   size_t element;
-  int64_t max_bytes;
+  int64_t max_bytes, message_limit;
   int is_near, in_batch, forced_engine;
 } plan_key;
 
@@ -101,7 +101,8 @@ static int is_same(const plan_key *a, const plan_key *b) {
   return a->hash == b->hash && a->same_mesh == b->same_mesh && a->identity[0] == b->identity[0] &&
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
          a->shared_memory == b->shared_memory && a->machine == b->machine &&
-         a->element == b->element && a->max_bytes == b->max_bytes && a->is_near == b->is_near &&
+         a->element == b->element && a->max_bytes == b->max_bytes &&
+         a->message_limit == b->message_limit && a->is_near == b->is_near &&
          a->in_batch == b->in_batch && a->forced_engine == b->forced_engine &&
          dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
 }
@@ -172,6 +173,7 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
       .machine = dti_mesh_machine_of(to->mesh)->version,
       .element = dtensor_dtype_size(dtype),
       .max_bytes = max_bytes,
+      .message_limit = (int64_t)dti_comm_message_limit(),
       .is_near = is_near,
       .in_batch = in_batch,
       .forced_engine = dti_route_forced_engine(),
