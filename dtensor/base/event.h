@@ -34,6 +34,7 @@ typedef struct dti_counters {
   /* Messages that a rank sent on behalf of its whole node: what they bring is counted above, by the
    * ranks that have it and those that want it. */
   int64_t messages_carried, bytes_carried;
+  int64_t collectives; /* that moved data; what they brought is counted above as messages */
 } dti_counters;
 
 /* This thread's counters. */

@@ -208,6 +208,7 @@ static void settle(dti_leg *leg, int own) {
 /* As messages between any two ranks that share elements, which is what a plan promises. */
 static void count(const dti_leg *leg) {
   dti_counters *counters = dti_event_counters();
+  counters->collectives++;
   for (int p = 0; p < leg->parts; p++) {
     const dti_exchange *x = leg->part[p].exchange;
     const int64_t element = (int64_t)leg->part[p].element;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dtensor/base/alloc.h"
+#include "dtensor/base/event.h"
 #include "dtensor/comm/lane.h"
 #include "dtensor/mesh/machine.h"
 #include "dtensor/spec/planner.h"
@@ -104,6 +105,47 @@ static bool check_pair(dtensor *x, const dtensor_placement p[2], const char *nam
   dtensor_destroy(&direct);
   dtensor_destroy(&y);
   return info.options > 0 && info.engine == DTENSOR_ENGINE_COLLECTIVE;
+}
+
+/* The engine that explain names is the one that runs, and what it promises is what is counted, also
+ * where a cap leaves no room for a collective's buffers. */
+static void check_promise(dtensor *x, const dtensor_placement p[2], int64_t max_bytes,
+                          const char *name) {
+  const dtensor_redistribute_opts opts = {.max_bytes = max_bytes};
+  dtensor *y = NULL;
+  dtensor_plan_info info;
+  dti_counters *counters = dti_event_counters();
+  dti_route_force_engine(DTI_ENGINE_COLLECTIVE);
+  const dtensor_status promised = dtensor_explain(x, p, &opts, &info, NULL, 0);
+  *counters = (dti_counters){0};
+  const dtensor_status status = dtensor_redistribute(x, p, &opts, &y);
+  dtensor_destroy(&y);
+  if (promised != DTENSOR_OK) {
+    EXPECT_STATUS(promised, status);
+    return;
+  }
+  if (status != DTENSOR_OK) return; /* on some rank it was too much after all */
+  const bool same = EXPECT_EQ(counters->collectives > 0,
+                              info.options > 0 && info.engine == DTENSOR_ENGINE_COLLECTIVE) &&
+                    EXPECT_EQ(counters->bytes_received, info.bytes_received) &&
+                    EXPECT_EQ(counters->bytes_sent, info.bytes_sent);
+  if (!same) dtest_fail(__FILE__, __LINE__, "to %s in %lld bytes", name, (long long)max_bytes);
+}
+
+COLLECTIVE_TEST(ExplainNamesTheEngineThatRuns) {
+  static const int64_t caps[] = {0, 1 << 20, 40000, 8000, 2000};
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(full_grid(world, &mesh));
+  for (int from = 0; from < LAYOUTS; from++) {
+    dtensor *x = make_source(mesh, (int64_t[]){24, 48}, layouts[from]);
+    for (int to = 0; x && to < LAYOUTS; to++) {
+      dtensor_placement p[2];
+      REQUIRE_OK(dtensor_placements_parse(layouts[to], 2, p));
+      for (int c = 0; c < 5; c++) check_promise(x, p, caps[c], layouts[to]);
+    }
+    dtensor_destroy(&x);
+  }
+  dtensor_mesh_destroy(&mesh);
 }
 
 COLLECTIVE_TEST(EveryPairOfLayouts) {
@@ -241,8 +283,10 @@ static void check_move(dtensor_mesh *mesh, const dtensor_redistribute_opts *opts
   dtensor_placement to[2];
   EXPECT_OK(dtensor_placements_parse(to_text, 2, to));
   dti_route_force_engine(DTI_ENGINE_COLLECTIVE);
-  if (EXPECT_OK(make_arange(mesh, 2, (int64_t[]){240, 216}, from, &x)))
+  if (EXPECT_OK(make_arange(mesh, 2, (int64_t[]){240, 216}, from, &x))) {
+    check_promise(x, to, opts ? opts->max_bytes : 0, to_text);
     EXPECT_OK(dtensor_redistribute(x, to, opts, &y));
+  }
   if (y) EXPECT_TRUE(holds_arange(y));
   dtensor_destroy(&x);
   dtensor_destroy(&y);
