@@ -121,13 +121,11 @@ static dtensor_status plan_by_rules(const dti_call *call, dti_matmul_asked *aske
 /* What the planner of transfers knows too. Single precision is twice as fast; a complex
  * multiplication is four. */
 static dti_matmul_speed speed_of(const dtensor_mesh *mesh, dtensor_dtype dtype) {
-  const dtensor_machine *machine = &dti_mesh_machine_of(mesh)->machine;
-  const dti_topology topology = dti_mesh_topology(mesh);
-  const double madd = 2 / machine->flops / (dtype == DTENSOR_F32 || dtype == DTENSOR_C64 ? 2 : 1);
-  dti_matmul_speed speed = {machine->meeting, machine->copy, is_complex(dtype) ? 4 * madd : madd};
-  if (dti_mesh_is_near(mesh)) return speed;
-  speed.latency = machine->latency + 2 * machine->overhead;
-  speed.byte = machine->byte * (double)topology.ranks_per_node;
+  dti_matmul_speed speed =
+      dti_matmul_speed_of(&dti_mesh_machine_of(mesh)->machine,
+                          dti_mesh_topology(mesh).ranks_per_node, dti_mesh_is_near(mesh));
+  if (dtype == DTENSOR_F32 || dtype == DTENSOR_C64) speed.madd /= 2;
+  if (is_complex(dtype)) speed.madd *= 4;
   return speed;
 }
 

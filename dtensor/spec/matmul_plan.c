@@ -115,6 +115,14 @@ static void make_layouts(const dti_matmul_problem *problem, dti_matmul_plan *pla
 
 /* ---- costs */
 
+dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, int64_t ranks_per_node,
+                                     int is_near) {
+  const double madd = 2 / machine->flops;
+  if (is_near) return (dti_matmul_speed){machine->meeting, machine->copy, madd};
+  return (dti_matmul_speed){machine->latency + 2 * machine->overhead,
+                            machine->byte * (double)ranks_per_node, madd};
+}
+
 /* The most that a rank has along a dimension. */
 static double longest(const dti_layout *x, int dim) {
   int64_t coord[DTENSOR_MAX_NDIM] = {0};

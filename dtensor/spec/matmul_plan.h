@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "dtensor/machine.h"
 #include "dtensor/spec/layout.h"
 
 typedef enum dti_matmul_split {
@@ -28,6 +29,11 @@ typedef struct dti_matmul_speed {
   double byte;    /* a byte received */
   double madd;    /* a multiplication and an addition */
 } dti_matmul_speed;
+
+/* Of a rank of a mesh on a machine, in double precision. Bytes come over a link that the ranks of a
+ * node share, or if all of the mesh share memory from there. */
+dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, int64_t ranks_per_node,
+                                     int is_near);
 
 typedef struct dti_matmul_problem {
   const dti_layout *a, *b;
