@@ -9,39 +9,15 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/redistribute/leg.h"
+#include "dtensor/redistribute/members.h"
 #include "dtensor/redistribute/packed.h"
 
-/* ---- Members ---- */
-
-/* Members are in the row-major order of their coordinates on these mesh dimensions. */
-static int member_of(const dtensor_mesh *mesh, unsigned mesh_dims, int64_t place) {
-  int64_t coord[DTENSOR_MAX_NDIM], member = 0;
-  dti_mesh_unravel(mesh->ndim, mesh->shape, place, coord);
-  for (int m = 0; m < mesh->ndim; m++)
-    if (mesh_dims & (1u << m)) member = member * mesh->shape[m] + coord[m];
-  return (int)member;
-}
-
-static int64_t place_of(const dtensor_mesh *mesh, unsigned mesh_dims, int64_t member) {
-  int64_t coord[DTENSOR_MAX_NDIM];
-  memcpy(coord, mesh->coord, sizeof coord);
-  for (int m = mesh->ndim - 1; m >= 0; m--) {
-    if (!(mesh_dims & (1u << m))) continue;
-    coord[m] = member % mesh->shape[m];
-    member /= mesh->shape[m];
-  }
-  return dti_mesh_linear(mesh->ndim, mesh->shape, coord);
-}
-
 dtensor_status dti_collective_init(dti_collective *c, const dtensor_mesh *mesh) {
-  int64_t members = 1;
-  for (int m = 0; m < mesh->ndim; m++)
-    if (c->mesh_dims & (1u << m)) members *= mesh->shape[m];
-  c->members = (int)members;
-  c->me = member_of(mesh, c->mesh_dims, mesh->rank);
-  c->rank = malloc((size_t)members * sizeof *c->rank);
+  c->members = dti_members(mesh, c->mesh_dims);
+  c->me = dti_members_index(mesh, c->mesh_dims, mesh->rank);
+  c->rank = malloc((size_t)c->members * sizeof *c->rank);
   DTI_CHECK(c->rank, DTENSOR_ENOMEM, "no memory for a list of %d ranks", c->members);
-  for (int i = 0; i < c->members; i++) c->rank[i] = (int)place_of(mesh, c->mesh_dims, i);
+  for (int i = 0; i < c->members; i++) c->rank[i] = (int)dti_members_place(mesh, c->mesh_dims, i);
   return DTENSOR_OK;
 }
 
@@ -59,7 +35,7 @@ static dtensor_status make_loads(const dti_collective *c, int64_t n, dti_loads *
 
 static int member_at(const dti_leg *leg, int64_t place) {
   const dti_collective *c = &leg->collective;
-  return place == DTI_SELF ? c->me : member_of(leg->part->to.mesh, c->mesh_dims, place);
+  return place == DTI_SELF ? c->me : dti_members_index(leg->part->to.mesh, c->mesh_dims, place);
 }
 
 static dtensor_status list_sends(dti_leg *leg) {

@@ -1,5 +1,5 @@
-/* Reducing a few bytes along one mesh dimension: all-gather, then every rank adds up in coordinate
- * order, so that all of them get the same bits.
+/* Reducing a few bytes along some mesh dimensions: all-gather, then every rank adds up in the order
+ * of mesh places, so that all of them get the same bits.
  *
  * The all-gather is made of messages with a tag of its own. A collective would have to start in the
  * same order on all ranks, and legs start when the agreement before them happens to arrive.
@@ -7,12 +7,12 @@
  * Source: Bruck, Ho, Kipnis, Upfal, Weathersby, "Efficient algorithms for all-to-all communications
  * in multiport message-passing systems", 1997. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/redistribute/leg.h"
+#include "dtensor/redistribute/members.h"
 
 enum { ROUNDS_MAX = 32 };
 
@@ -27,9 +27,16 @@ static dti_array packed(const dti_array *like, void *data) {
   return array;
 }
 
-static int64_t ranks_of(const dti_leg *leg) { return leg->part->to.mesh->shape[leg->mesh_dim]; }
+static int64_t ranks_of(const dti_leg *leg) {
+  return dti_members(leg->part->to.mesh, leg->gathers);
+}
 
-/* Block i of gathered is what the rank i coordinates further along the line brings. */
+static int64_t me_of(const dti_leg *leg) {
+  const dtensor_mesh *mesh = leg->part->to.mesh;
+  return dti_members_index(mesh, leg->gathers, mesh->rank);
+}
+
+/* Block i of gathered is what the rank i places further along the line of them brings. */
 static void *block(const dti_leg *leg, int64_t i) {
   return (char *)leg->gathered + i * leg->elements * (int64_t)leg->part->element;
 }
@@ -60,14 +67,10 @@ dtensor_status dti_gather_leg_prepare(dti_leg *leg) {
                         : DTENSOR_OK;
 }
 
-/* The rank that stands `by` coordinates further along the line, which is a circle here. */
+/* The rank that stands `by` places further along the line, which is a circle here. */
 static int neighbour(const dti_leg *leg, int64_t by) {
-  const dtensor_mesh *mesh = leg->part->to.mesh;
-  int64_t coord[DTENSOR_MAX_NDIM];
-  memcpy(coord, mesh->coord, sizeof coord);
-  const int64_t ranks = ranks_of(leg);
-  coord[leg->mesh_dim] = (coord[leg->mesh_dim] + by + ranks) % ranks;
-  return (int)dti_mesh_linear(mesh->ndim, mesh->shape, coord);
+  const int64_t ranks = ranks_of(leg), index = (me_of(leg) + by + ranks) % ranks;
+  return (int)dti_members_place(leg->part->to.mesh, leg->gathers, (int)index);
 }
 
 static dtensor_status start_round(dti_leg *leg) {
@@ -77,11 +80,28 @@ static dtensor_status start_round(dti_leg *leg) {
   return dti_batch_send(leg->batch, block(leg, 0), bytes, neighbour(leg, -have), leg->tag);
 }
 
-/* Reduce in the order of coordinates. */
+/* How the values of several mesh dimensions combine, and the ranks that are averaged over. Sums and
+ * averages may stand side by side. */
+static dtensor_reduce_op op_of(const dti_leg *leg, int64_t *divisor) {
+  const dti_layout *from = leg->part->from.layout;
+  dtensor_reduce_op op = DTENSOR_SUM;
+  *divisor = 1;
+  for (int m = 0; m < from->mesh_ndim; m++) {
+    if (!(leg->gathers & (1u << m))) continue;
+    if (from->p[m].op == DTENSOR_AVG)
+      *divisor *= from->mesh[m];
+    else
+      op = from->p[m].op;
+  }
+  return op;
+}
+
+/* Reduce in the order of places. */
 static void reduce_blocks(dti_leg *leg) {
   const dti_leg_part *part = leg->part;
-  const int64_t ranks = ranks_of(leg), me = part->to.mesh->coord[leg->mesh_dim];
-  const dtensor_reduce_op op = part->from.layout->p[leg->mesh_dim].op;
+  const int64_t ranks = ranks_of(leg), me = me_of(leg);
+  int64_t divisor;
+  const dtensor_reduce_op op = op_of(leg, &divisor);
   const dti_array to = dti_leg_array(&part->to), block_array = packed(&to, NULL);
   dti_run run[DTENSOR_MAX_NDIM];
   dti_region whole = {.ndim = to.ndim, .elements = leg->elements};
@@ -93,9 +113,7 @@ static void reduce_blocks(dti_leg *leg) {
   for (int64_t r = 0; r < ranks; r++)
     leg->input[r] = (dti_part){block(leg, (r - me + ranks) % ranks), block_array.stride, &whole};
   const dti_part out = {to.data, to.stride, &whole};
-  if (leg->elements > 0)
-    dti_combine(part->dtype, op == DTENSOR_AVG ? DTENSOR_SUM : op, op == DTENSOR_AVG ? ranks : 1,
-                (int)ranks, leg->input, 1, &out, 1);
+  if (leg->elements > 0) dti_combine(part->dtype, op, divisor, (int)ranks, leg->input, 1, &out, 1);
 }
 
 dtensor_status dti_gather_leg_start(dti_leg *leg) {

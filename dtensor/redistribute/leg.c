@@ -4,6 +4,7 @@
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/redistribute/hierarchy.h"
+#include "dtensor/redistribute/members.h"
 #include "dtensor/redistribute/near.h"
 
 int dti_leg_rank(const dti_leg *leg, const dti_leg_side *side, int64_t place) {
@@ -81,7 +82,7 @@ int dti_leg_is_given_up(dti_leg *leg) {
 
 static int64_t gather_bytes(const dti_leg *leg) {
   const dti_leg_part *part = leg->part;
-  return (part->to.mesh->shape[leg->mesh_dim] - 1) * leg->elements * (int64_t)part->element;
+  return (dti_members(part->to.mesh, leg->gathers) - 1) * leg->elements * (int64_t)part->element;
 }
 
 int64_t dti_leg_bytes_received(const dti_leg *leg) {
@@ -127,5 +128,5 @@ void dti_leg_free(dti_leg *leg) {
   if (leg->output != leg->few[1]) free(leg->output);
   dti_free(leg->entries);
   dti_free(leg->gathered);
-  *leg = (dti_leg){.mesh_dim = -1};
+  *leg = (dti_leg){0};
 }

@@ -57,7 +57,7 @@ typedef struct dti_leg_part {
 enum { DTI_LEG_FEW = 4 };
 
 typedef struct dti_leg {
-  int mesh_dim; /* gathers: the dimension that is reduced; else -1 */
+  unsigned gathers; /* bit m: it gathers, and reduces mesh dimension m; 0: it does not */
   int parts;
   dti_leg_part *part;
   int threads;
@@ -160,6 +160,6 @@ static inline int dti_leg_is_collective(const dti_leg *leg) {
   return leg->collective.mesh_dims != 0;
 }
 
-static inline int dti_leg_is_gather(const dti_leg *leg) { return leg->mesh_dim >= 0; }
+static inline int dti_leg_is_gather(const dti_leg *leg) { return leg->gathers != 0; }
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/mesh/machine.h"
+#include "dtensor/spec/confine.h"
 #include "dtensor/spec/volume.h"
 
 void dti_transfer_plan_release(dti_transfer_plan **plan_) {
@@ -177,7 +178,7 @@ static void count_gather(const dti_transfer_plan *plan, int step, const dtensor_
   const dti_step *s = &plan->route.step[step];
   int64_t shape[DTENSOR_MAX_NDIM];
   dti_layout_local(&s->to, mesh->coord, shape, NULL);
-  const int64_t ranks = mesh->shape[s->mesh_dim];
+  const int64_t ranks = dti_group_size(&s->to, s->mesh_dims);
   const int64_t bytes = (ranks - 1) * dti_numel(s->to.ndim, shape) * (int64_t)element;
   for (int64_t have = 1; have < ranks && bytes > 0; have *= 2) {
     totals->messages_received++;

@@ -82,7 +82,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
     const dti_step *step = &plan->route.step[l];
     dti_leg *leg = &steps->leg[l];
     const int is_last = l + 1 == plan->route.steps;
-    if (step->kind == DTI_STEP_GATHER) leg->mesh_dim = step->mesh_dim;
+    if (step->kind == DTI_STEP_GATHER) leg->gathers = step->mesh_dims;
     if (dti_leg_is_gather(leg) || dti_leg_is_collective(leg)) forgo_meeting(leg);
     dti_leg_part *part = &leg->part[leg->parts++];
     part->kind = step->kind == DTI_STEP_SHARE_OUT ? DTI_PART_SHARE_OUT : DTI_PART_EXCHANGE;
@@ -115,8 +115,7 @@ static int64_t chunk_bytes(const dti_steps_request *request, int legs) {
 
 static dti_leg leg_of(const dti_steps_request *request, int l, int legs) {
   const dti_transfer_item *first = &request->items[0];
-  return (dti_leg){.mesh_dim = -1,
-                   .threads = first->to.mesh->threads,
+  return (dti_leg){.threads = first->to.mesh->threads,
                    .same_mesh = is_same_mesh(first) || l > 0,
                    .ranks_are_places = is_same_mesh(first),
                    .comm = request->comm,

@@ -157,7 +157,7 @@ static void post_failure(dti_leg *leg, int64_t verdict) {
 static dtensor_status refuse(const dti_steps_request *request, dtensor_status mine) {
   const int64_t verdict = dti_agree_value(mine, dti_comm_rank(request->comm));
   for (int i = 0; i < request->meetings; i++) {
-    dti_leg leg = {.mesh_dim = -1, .comm = request->comm, .node = request->node};
+    dti_leg leg = {.comm = request->comm, .node = request->node};
     leg.meeting = request->meeting[i];
     if (i == 0) post_failure(&leg, verdict);
     dti_leg_free(&leg);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "dtensor/spec/confine.h"
 #include "dtensor/spec/split_kind.h"
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -152,13 +153,18 @@ dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topolo
 dti_price dti_gather_price(const dtensor_machine *machine, dti_topology topology,
                            const dti_step *step, int64_t bytes) {
   const dti_layout *layout = &step->to;
-  const int64_t ranks = layout->mesh[step->mesh_dim], rounds = log2_up(ranks);
-  int64_t width = ranks; /* places from the first to the last of a line */
-  for (int m = step->mesh_dim + 1; m < layout->mesh_ndim; m++) width *= layout->mesh[m];
+  const int64_t ranks = dti_group_size(layout, step->mesh_dims), rounds = log2_up(ranks);
+  int64_t width = 0; /* places from the first to the last of a group */
+  for (int m = 0; m < layout->mesh_ndim; m++) {
+    if (width == 0 && (step->mesh_dims & (1u << m))) width = 1;
+    width *= layout->mesh[m];
+  }
   const int far = width > topology.ranks_per_node;
   const int64_t moved = bytes * (ranks - 1);
   const double latency = far ? machine->latency : machine->node_latency;
-  const double byte = far ? machine->byte : machine->node_byte;
+  const int64_t all = dti_numel(layout->mesh_ndim, layout->mesh);
+  const int64_t sharers = all < topology.ranks_per_node ? all : topology.ranks_per_node;
+  const double byte = far ? machine->byte * (double)sharers : machine->node_byte;
   return (dti_price){
       .cost = {.seconds = (double)rounds * (latency + 2 * machine->overhead) +
                           byte * (double)moved + machine->reduce * (double)(bytes * ranks),

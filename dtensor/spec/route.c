@@ -141,18 +141,27 @@ static int can_share_out(const dti_layout *from, const dti_layout *shares, const
   return 1;
 }
 
-/* A few bytes that only have to be reduced: one gather per mesh dimension. */
-static int route_by_gathers(const dti_layout *from, const dti_layout *to, dti_route *route) {
-  for (int m = 0; m < from->mesh_ndim; m++)
-    if (!same_placement(from, to, m) &&
-        !(from->p[m].kind == DTENSOR_PARTIAL && to->p[m].kind == DTENSOR_REPLICATE))
-      return 0;
+/* A few bytes that only have to be reduced: one gather, or of too many ranks one per mesh
+ * dimension. */
+static int route_by_gathers(const dti_layout *from, const dti_layout *to, size_t element,
+                            dti_route *route) {
+  unsigned reduced = 0;
+  int64_t bytes = dti_numel(to->ndim, to->shape) * (int64_t)element;
+  for (int m = 0; m < from->mesh_ndim; m++) {
+    if (same_placement(from, to, m)) continue;
+    if (from->p[m].kind != DTENSOR_PARTIAL || to->p[m].kind != DTENSOR_REPLICATE) return 0;
+    reduced |= 1u << m;
+    bytes *= bytes <= DTI_GATHERED_BYTES ? from->mesh[m] : 1;
+  }
+  const int at_once = bytes <= DTI_GATHERED_BYTES;
   dti_layout now = *from;
   *route = (dti_route){0};
   for (int m = 0; m < from->mesh_ndim; m++) {
-    if (same_placement(from, to, m)) continue;
+    if (!(reduced & (1u << m))) continue;
     now.p[m] = dtensor_replicate();
-    route->step[route->steps++] = (dti_step){.kind = DTI_STEP_GATHER, .mesh_dim = m, .to = now};
+    if (at_once) route->steps = 0; /* the last one is all of them */
+    route->step[route->steps++] =
+        (dti_step){.kind = DTI_STEP_GATHER, .mesh_dims = at_once ? reduced : 1u << m, .to = now};
   }
   return route->steps > 0;
 }
@@ -173,7 +182,7 @@ void dti_route_make(const dti_layout *from, const dti_layout *to, const dti_box 
   const int64_t few = (int64_t)(DTI_FEW_BYTES / element);
   const int is_small = dti_numel(to->ndim, box ? box->shape : to->shape) <= few;
   /* Each gather rounds bf16 and f16, the only dtypes of 2 bytes, but a sum is rounded once. */
-  if (!near && !box && is_small && same_mesh && route_by_gathers(from, to, route) &&
+  if (!near && !box && is_small && same_mesh && route_by_gathers(from, to, element, route) &&
       (route->steps == 1 || element != sizeof(uint16_t)))
     return;
 

@@ -9,8 +9,8 @@ typedef enum dti_step_kind {
   DTI_STEP_EXCHANGE,  /* a direct exchange (exchange.h) into `to` */
   DTI_STEP_SHARE_OUT, /* where all ranks share memory: each reduces its part of the layout `shares`,
                          in one parcel, and stores it wherever `to` wants it */
-  DTI_STEP_GATHER     /* reduce mesh dimension `mesh_dim` of a few bytes: all-gather, then add up in
-                         order; log p messages deep where an exchange would send p^2 */
+  DTI_STEP_GATHER     /* reduce the mesh dimensions `mesh_dims` of a few bytes: all-gather, then add
+                         up in order; log p messages deep where an exchange would send p^2 */
 } dti_step_kind;
 
 /* How an exchange is carried out. The elements, and the order that sums are made in, are the same
@@ -25,7 +25,6 @@ typedef enum dti_engine {
 
 typedef struct dti_step {
   dti_step_kind kind;
-  int mesh_dim;
   dti_layout to;
   dti_engine engine;
   unsigned mesh_dims; /* bit m: ranks that exchange may differ in mesh dimension m; 0: none do */
@@ -41,6 +40,11 @@ typedef struct dti_route {
 
 /* At most this many bytes of a global tensor count as a few. */
 #define DTI_FEW_BYTES 512
+
+/* Values of a few bytes that are summed over several mesh dimensions are gathered at once if all of
+ * them are no more than this: then the sum is made in the order of mesh places, as everywhere. Of
+ * more ranks one mesh dimension is summed after the other, the first one first. */
+#define DTI_GATHERED_BYTES (16 << 10)
 
 /* One exchange moves every element once from where it is to where it must be. Two cases do better
  * in two: a value that is reduced (or lies on one rank alone) and then wanted by several ranks is

@@ -45,9 +45,7 @@ static void describe(const dti_way_ends *ends, dti_way *way) {
     dti_step *step = &way->step[i];
     const dti_layout *from = layout_before(ends, way, i);
     const int same_mesh = ends->same_mesh || i > 0;
-    if (step->kind == DTI_STEP_GATHER)
-      step->mesh_dims = 1u << step->mesh_dim;
-    else if (same_mesh)
+    if (same_mesh && step->kind != DTI_STEP_GATHER)
       step->mesh_dims = dti_exchange_mesh_dims(from, &step->to);
     step->is_all_gather = same_mesh && dti_is_all_gather(from, &step->to, step->mesh_dims);
     way->group[i] = same_mesh ? dti_group_size(&step->to, step->mesh_dims) : ends->from_ranks;

@@ -108,22 +108,30 @@ DTEST(Route, AllReduceIsReduceScatterThenAllGather) {
   EXPECT_EQ(received, 2 * 63 * (n * n / 64) / 64);
 }
 
-DTEST(Route, AFewBytesAreGatheredPerMeshDimension) {
-  const dti_layout from = layout_of(1024, (int64_t[]){2, 2}, "P,P"),
-                   to = layout_of(1024, (int64_t[]){2, 2}, "R,R");
-  dti_route route;
-  dti_route_make(&from, &to, NULL, 1, 0, 8, &route);
-  EXPECT_EQ(route.steps, 2);
-  EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_GATHER);
-  EXPECT_EQ((int)route.step[1].kind, (int)DTI_STEP_GATHER);
+/* At once and in the order of all ranks, until that would be too much to gather. */
+DTEST(Route, AFewBytesAreGathered) {
+  const int64_t side[] = {1024, 16}, shape[] = {2, 2};
+  for (int i = 0; i < 2; i++) {
+    const dti_layout from = layout_of(side[i], shape, "P,P"), to = layout_of(side[i], shape, "R,R");
+    dti_route route;
+    dti_route_make(&from, &to, NULL, 1, 0, 8, &route);
+    EXPECT_EQ(route.steps, i == 0 ? 2 : 1);
+    for (int k = 0; k < route.steps; k++) {
+      EXPECT_EQ((int)route.step[k].kind, (int)DTI_STEP_GATHER);
+      EXPECT_EQ(route.step[k].mesh_dims, i == 1 ? 3u : 1u << k);
+    }
+    EXPECT_TRUE(dti_layout_equal(&route.step[route.steps - 1].to, &to));
+  }
 }
 
 /* A sum of bf16 or f16 is rounded once: not after each mesh dimension. */
 DTEST(Route, HalvesAreReducedInOneStep) {
-  const dti_layout from = layout_of(4, (int64_t[]){2, 2}, "P,P"),
-                   to = layout_of(4, (int64_t[]){2, 2}, "R,R");
-  dti_route route;
-  dti_route_make(&from, &to, NULL, 1, 0, 2, &route);
-  EXPECT_EQ(route.steps, 1);
-  EXPECT_EQ((int)route.step[0].kind, (int)DTI_STEP_EXCHANGE);
+  const int64_t side[] = {1024, 4}, shape[] = {2, 2};
+  for (int i = 0; i < 2; i++) {
+    const dti_layout from = layout_of(side[i], shape, "P,P"), to = layout_of(side[i], shape, "R,R");
+    dti_route route;
+    dti_route_make(&from, &to, NULL, 1, 0, 2, &route);
+    EXPECT_EQ(route.steps, 1);
+    EXPECT_EQ((int)route.step[0].kind, (int)(i == 0 ? DTI_STEP_EXCHANGE : DTI_STEP_GATHER));
+  }
 }

@@ -38,8 +38,15 @@ typedef struct dtensor_redistribute_opts {
  *   S -> R  all-gather      (p-1)/p n       P -> S  reduce-scatter  (p-1)/p n
  *   S -> S' all-to-all      (p-1)/p^2 n     P -> R  all-reduce      2 (p-1)/p n
  *   R -> anything, S -> P   nothing
- * bytes per rank for n bytes over a mesh dimension of p. Sums of Partial values are made in
- * coordinate order, so results do not depend on timing. Memory: x, out, and the bytes in flight.
+ * bytes per rank for n bytes over a mesh dimension of p. Memory: x, out, and the bytes in flight.
+ *
+ * Sums of Partial values are made in the row-major order of all mesh coordinates that contribute,
+ * whatever the engine, the machine and the timing, and rounded once: the bits are the same inside a
+ * node and between nodes. There are two exceptions, between nodes, which depend on the layouts
+ * alone: over several mesh dimensions, Partial tensors of at most 512 bytes whose contributions
+ * together are more than 16 KiB are summed along one after the other, the first one first; and so
+ * are larger ones of more than 4096 contributions, the last one first where shards of the target
+ * that split one tensor dimension do not ask for another order. (Not bf16 and f16.)
  *
  * Replicate to Partial leaves the value on coordinate 0 and the identity of the reduction
  * elsewhere, so it is exact for integers too; Shard to Partial leaves every value where it is. A
