@@ -174,7 +174,7 @@ static dtensor_status print_matmul(const dtensor_machine *machine, int64_t side)
 
 int main(int argc, char **argv) {
   dtensor_machine machine = dtensor_machine_default();
-  dtensor_status status = argc > 1 ? dti_machine_load(argv[1], &machine) : DTENSOR_OK;
+  dtensor_status status = argc > 1 ? dti_machine_load(argv[1], NULL, &machine) : DTENSOR_OK;
   dti_candidates *candidates = malloc(sizeof *candidates);
   growth most = {0, 0};
   if (status == DTENSOR_OK && candidates) {

@@ -1,11 +1,13 @@
 #include "dtensor/mesh/machine.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/node.h"
+#include "dtensor/spec/machine.h"
 
 /* The most consecutive ranks that share a node. (Where a launcher deals them out in turn that is
  * one, and neighbours in the mesh are indeed on different nodes.) */
@@ -20,43 +22,74 @@ static int64_t neighbours_on_a_node(const dti_comm *root) {
   return most;
 }
 
-dtensor_status dti_mesh_machine_init(dti_comm *root) {
-  if (dti_comm_attached(root)) return DTENSOR_OK;
-  dti_node *node;
-  DTI_TRY(dti_comm_node(root, &node));
-  const int64_t ranks = neighbours_on_a_node(root);
-  const int is_alone = dti_comm_nodes(root) == dti_comm_size(root);
-  dti_mesh_machine *found = malloc(sizeof *found);
-  dtensor_status status = dti_comm_agree(
-      root, found ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine"));
-  if (status != DTENSOR_OK) {
-    free(found);
-    return status;
-  }
-  *found = (dti_mesh_machine){.machine = dtensor_machine_default(),
-                              .ranks_per_node = ranks,
-                              .shared_memory = dti_comm_nodes_share(root) && !is_alone};
-  dti_comm_attach(root, found);
-  return DTENSOR_OK;
-}
-
 /* A machine as the words of an all-reduce: what rank 0 brings is the maximum beside what no figure
  * is below. */
 enum { WORDS = sizeof(dtensor_machine) / sizeof(int64_t) };
 _Static_assert(sizeof(dtensor_machine) == WORDS * sizeof(int64_t), "a machine is made of words");
 
-dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *machine) {
+/* Rank 0's machine on all ranks, with a word beside it. */
+static dtensor_status spread(dti_comm *root, dtensor_machine *machine, int64_t *word) {
+  int64_t words[WORDS + 1];
+  memcpy(words, machine, sizeof *machine);
+  words[WORDS] = *word;
+  for (int i = 0; i <= WORDS && dti_comm_rank(root) != 0; i++) words[i] = INT64_MIN;
+  DTI_TRY(dti_comm_allreduce(root, words, WORDS + 1, DTI_COMM_MAX));
+  memcpy(machine, words, sizeof *machine);
+  *word = words[WORDS];
+  return DTENSOR_OK;
+}
+
+/* 0 is for the default. */
+static uint64_t new_version(void) {
   static atomic_uint_least64_t versions;
-  int64_t words[WORDS];
-  memcpy(words, machine, sizeof words);
-  for (int i = 0; i < WORDS && dti_comm_rank(root) != 0; i++) words[i] = INT64_MIN;
-  DTI_TRY(dti_comm_allreduce(root, words, WORDS, DTI_COMM_MAX));
+  return atomic_fetch_add(&versions, 1) + 1;
+}
+
+/* The file that rank 0's environment names. */
+static dtensor_status read_setting(const dti_comm *root, dtensor_machine *machine,
+                                   int64_t *is_set) {
+  const char *path = getenv("DTENSOR_MACHINE");
+  *is_set = dti_comm_rank(root) == 0 && path && path[0] != '\0';
+  if (!*is_set) return DTENSOR_OK;
+  char name[512];
+  snprintf(name, sizeof name, "DTENSOR_MACHINE=%s", path);
+  return dti_machine_load(path, name, machine);
+}
+
+dtensor_status dti_mesh_machine_init(dti_comm *root) {
+  if (dti_comm_attached(root)) return DTENSOR_OK;
+  dti_node *node;
+  DTI_TRY(dti_comm_node(root, &node));
+  const int is_alone = dti_comm_nodes(root) == dti_comm_size(root);
+  dtensor_machine machine = dtensor_machine_default();
+  int64_t is_set;
+  dtensor_status status = read_setting(root, &machine, &is_set);
+  dti_mesh_machine *found = malloc(sizeof *found);
+  if (status == DTENSOR_OK && !found) status = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine");
+  status = dti_comm_agree(root, status);
+  if (status == DTENSOR_OK) status = spread(root, &machine, &is_set);
+  if (status != DTENSOR_OK) {
+    free(found);
+    return status;
+  }
+  *found = (dti_mesh_machine){.machine = machine,
+                              .version = is_set ? new_version() : 0,
+                              .ranks_per_node = neighbours_on_a_node(root),
+                              .shared_memory = dti_comm_nodes_share(root) && !is_alone};
+  dti_comm_attach(root, found);
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *machine) {
+  dtensor_machine figures = *machine;
+  int64_t nothing = 0;
+  DTI_TRY(spread(root, &figures, &nothing));
   dti_mesh_machine *value = malloc(sizeof *value);
   DTI_TRY(dti_comm_agree(root,
                          value ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine")));
   *value = *(const dti_mesh_machine *)dti_comm_attached(root);
-  memcpy(&value->machine, words, sizeof words);
-  value->version = atomic_fetch_add(&versions, 1) + 1;
+  value->machine = figures;
+  value->version = new_version();
   dti_comm_attach(root, value);
   return DTENSOR_OK;
 }

@@ -14,8 +14,9 @@ typedef struct dti_mesh_machine {
   int shared_memory;      /* the ranks of every node read each other's memory */
 } dti_mesh_machine;
 
-/* Find out about nodes and attach the default figures, if that has not been done yet. Collective
- * over root; an error on one rank is one on all. */
+/* Find out about nodes and attach figures, if that has not been done yet: those of the file that
+ * DTENSOR_MACHINE names in rank 0's environment, or the default ones. Collective over root; an
+ * error on one rank is one on all. */
 dtensor_status dti_mesh_machine_init(dti_comm *root);
 
 /* Replace the figures by those of rank 0. Collective over root; an error on one rank is one on all.

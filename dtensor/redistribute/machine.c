@@ -13,7 +13,7 @@ static dtensor_status read_on_first(const dti_comm *root, const char *path,
                                     dtensor_machine *machine) {
   if (dti_comm_rank(root) != 0) return DTENSOR_OK;
   DTI_CHECK(path, DTENSOR_EINVAL, "path must not be NULL");
-  return dti_machine_load(path, machine);
+  return dti_machine_load(path, NULL, machine);
 }
 
 dtensor_status dtensor_machine_load(dtensor_mesh *mesh, const char *path) {

@@ -160,10 +160,11 @@ dtensor_status dti_machine_write(FILE *file, const dtensor_machine *machine) {
   return DTENSOR_OK;
 }
 
-dtensor_status dti_machine_load(const char *path, dtensor_machine *machine) {
+dtensor_status dti_machine_load(const char *path, const char *name, dtensor_machine *machine) {
+  if (!name) name = path;
   FILE *file = fopen(path, "r");
-  DTI_CHECK(file, DTENSOR_EIO, "%s cannot be opened: %s", path, strerror(errno));
-  const dtensor_status status = dti_machine_read(file, path, machine);
+  DTI_CHECK(file, DTENSOR_EIO, "%s cannot be opened: %s", name, strerror(errno));
+  const dtensor_status status = dti_machine_read(file, name, machine);
   fclose(file);
   return status;
 }

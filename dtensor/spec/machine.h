@@ -22,8 +22,8 @@ dtensor_status dti_machine_read(FILE *file, const char *name, dtensor_machine *m
 /* Write it so that reading gives the same numbers. Errors: DTENSOR_EIO */
 dtensor_status dti_machine_write(FILE *file, const dtensor_machine *machine);
 
-/* The same by path. Errors: DTENSOR_EIO  it cannot be opened */
-dtensor_status dti_machine_load(const char *path, dtensor_machine *machine);
+/* The same by path; name NULL: the path. Errors: DTENSOR_EIO  it cannot be opened */
+dtensor_status dti_machine_load(const char *path, const char *name, dtensor_machine *machine);
 dtensor_status dti_machine_save(const char *path, const dtensor_machine *machine);
 
 #endif

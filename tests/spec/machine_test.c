@@ -101,7 +101,7 @@ DTEST(Machine, RefusesEndlessLines) {
 
 DTEST(Machine, FilesThatCannotBeOpened) {
   dtensor_machine m = dtensor_machine_default();
-  EXPECT_STATUS(DTENSOR_EIO, dti_machine_load("/nowhere/machine.txt", &m));
+  EXPECT_STATUS(DTENSOR_EIO, dti_machine_load("/nowhere/machine.txt", NULL, &m));
   EXPECT_CONTAINS(dtensor_last_error(), "/nowhere/machine.txt");
   EXPECT_STATUS(DTENSOR_EIO, dti_machine_save("/nowhere/machine.txt", &m));
   EXPECT_STATUS(DTENSOR_EIO, dti_machine_save("/dev/full", &m));

@@ -30,7 +30,11 @@ typedef struct dtensor_machine {
   int64_t ranks_per_node; /* 0: what the communicator says */
 } dtensor_machine;
 
-/* A plausible one: a cluster of today with a network of 100 Gbit/s. Local. */
+/* A plausible one: a cluster of today with a network of 100 Gbit/s. Local.
+ *
+ * Meshes plan with it unless rank 0's environment has DTENSOR_MACHINE=FILE when the first mesh of
+ * their communicator is made, a file as dtensor_calibrate() writes it; or until
+ * dtensor_machine_load() or dtensor_calibrate() gives them other figures. */
 dtensor_machine dtensor_machine_default(void);
 
 #ifdef __cplusplus

@@ -36,6 +36,8 @@ typedef struct dtensor_mesh_opts {
  *
  * Errors: DTENSOR_EINVAL     sizes that do not make up the communicator's size, bad names
  *         DTENSOR_EMPI       MPI is not initialised, or below MPI_THREAD_FUNNELED, or failed
+ *         DTENSOR_EIO, DTENSOR_EINVAL  on the first mesh of comm: the file that DTENSOR_MACHINE names
+ *                            (dtensor_machine_load) cannot be read, or a line of it is wrong
  *         DTENSOR_EDIVERGED  the ranks gave different arguments
  *
  * Source: PyTorch init_device_mesh(). */
