@@ -6,10 +6,9 @@
 #include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/check.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
-static void allreduce(const world *w) {
+static void allreduce(const test_world *w) {
   const int64_t p = w->size, r = w->rank;
   for (int n = 0; n <= 64; n += 8) {
     int64_t min[64], max[64], sum[64];
@@ -33,7 +32,7 @@ static void allreduce(const world *w) {
 }
 DTEST(Control, AllReduce) { run_worlds(allreduce); }
 
-static void allgather(const world *w) {
+static void allgather(const test_world *w) {
   char *all = calloc((size_t)w->size, 3);
   const char mine[3] = {(char)w->rank, 'x', (char)(w->rank + 1)};
   EXPECT_OK(dti_comm_allgather(w->comm, mine, sizeof mine, all));
@@ -45,7 +44,7 @@ static void allgather(const world *w) {
 DTEST(Control, AllGather) { run_worlds(allgather); }
 
 /* Messages and two control collectives in flight together. */
-static void together(const world *w) {
+static void together(const test_world *w) {
   const int peer = w->size - 1 - w->rank;
   int64_t out = w->rank, in = -1, sum = 1, smallest = 10 - w->rank;
   dti_batch *batch;
@@ -62,7 +61,7 @@ static void together(const world *w) {
 }
 DTEST(Control, BesideMessages) { run_worlds(together); }
 
-static void agree(const world *w) {
+static void agree(const test_world *w) {
   EXPECT_OK(dti_comm_agree(w->comm, DTENSOR_OK));
   const int failing = w->size / 2;
   dtensor_status mine = DTENSOR_OK;
@@ -75,14 +74,14 @@ static void agree(const world *w) {
 }
 DTEST(Control, OneRankFails) { run_worlds(agree); }
 
-static void agree_all_fail(const world *w) {
+static void agree_all_fail(const test_world *w) {
   const dtensor_status mine = w->rank == 0 ? DTENSOR_EIO : DTENSOR_ENOMEM;
   EXPECT_STATUS(mine, dti_comm_agree(w->comm, DTI_FAIL(mine, "mine")));
   EXPECT_CONTAINS(dtensor_last_error(), "mine");
 }
 DTEST(Control, EveryRankKeepsItsOwnFailure) { run_worlds(agree_all_fail); }
 
-static dtensor_status compare(const world *w, int64_t odd_shape, const char *odd_dtype) {
+static dtensor_status compare(const test_world *w, int64_t odd_shape, const char *odd_dtype) {
   DTI_API();
   const int odd = w->rank == w->size - 1;
   const int64_t shape[2] = {4, odd ? odd_shape : 5};
@@ -93,13 +92,13 @@ static dtensor_status compare(const world *w, int64_t odd_shape, const char *odd
   return dti_facts_compare(w->comm, &facts);
 }
 
-static dtensor_status another(const world *w) {
+static dtensor_status another(const test_world *w) {
   DTI_API();
   dti_facts facts = {0};
   return dti_facts_compare(w->comm, &facts);
 }
 
-static void facts(const world *w) {
+static void facts(const test_world *w) {
   EXPECT_OK(compare(w, 5, "f64"));
   if (w->size == 1) return;
   EXPECT_STATUS(DTENSOR_EDIVERGED, compare(w, 6, "f64"));

@@ -2,11 +2,10 @@
 #include <stdlib.h>
 
 #include "dtensor/base/fail.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 /* Ranks are numbered in the order of the list. */
-static void reversed(const world *w) {
+static void reversed(const test_world *w) {
   int *ranks = malloc((size_t)w->size * sizeof *ranks);
   for (int i = 0; i < w->size; i++) ranks[i] = w->size - 1 - i;
   dti_comm *group, *again;
@@ -27,7 +26,7 @@ static void reversed(const world *w) {
 }
 DTEST(Group, Reversed) { run_worlds(reversed); }
 
-static void everybody(const world *w) {
+static void everybody(const test_world *w) {
   int *ranks = malloc((size_t)w->size * sizeof *ranks);
   for (int i = 0; i < w->size; i++) ranks[i] = i;
   dti_comm *group;
@@ -40,7 +39,7 @@ DTEST(Group, EverybodyInOrderIsTheSame) { run_worlds(everybody); }
 
 /* The even and the odd ranks; only members call. Each has traffic of its own: the same tag and the
  * same peers in the group and in the whole do not mix. */
-static void halves(const world *w) {
+static void halves(const test_world *w) {
   const int n = (w->size + 1 - w->rank % 2) / 2;
   int *ranks = malloc((size_t)n * sizeof *ranks);
   for (int i = 0; i < n; i++) ranks[i] = 2 * i + w->rank % 2;
@@ -80,7 +79,7 @@ static void halves(const world *w) {
 }
 DTEST(Group, HalvesHaveTheirOwnTraffic) { run_worlds(halves); }
 
-static void refused(const world *w) {
+static void refused(const test_world *w) {
   dti_comm *group;
   EXPECT_STATUS(DTENSOR_EINVAL, dti_comm_group(w->comm, 1, (int[]){w->size}, &group));
   EXPECT_NULL(group);
@@ -91,7 +90,7 @@ static void refused(const world *w) {
 }
 DTEST(Group, Refused) { run_worlds(refused); }
 
-static void node(const world *w) {
+static void node(const test_world *w) {
   int size = 0;
   EXPECT_OK(dti_comm_node_size(w->comm, &size));
   EXPECT_GE(size, 1);

@@ -4,18 +4,17 @@
 #include <stdlib.h>
 
 #include "dtensor/comm/sim.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 /* The even or the odd ranks, whichever this one is of. */
-static int *half_of(const world *w, int *n) {
+static int *half_of(const test_world *w, int *n) {
   *n = (w->size + 1 - w->rank % 2) / 2;
   int *ranks = malloc((size_t)*n * sizeof *ranks);
   for (int i = 0; i < *n; i++) ranks[i] = 2 * i + w->rank % 2;
   return ranks;
 }
 
-static dti_comm *half_lane(const world *w) {
+static dti_comm *half_lane(const test_world *w) {
   int n;
   int *ranks = half_of(w, &n);
   if (!dti_comm_lane(w->comm, n, ranks)) EXPECT_OK(dti_comm_make_lane(w->comm, n, ranks));
@@ -24,7 +23,7 @@ static dti_comm *half_lane(const world *w) {
   return lane;
 }
 
-static void made_once(const world *w) {
+static void made_once(const test_world *w) {
   int n;
   int *ranks = half_of(w, &n);
   EXPECT_NULL(dti_comm_lane(w->comm, n, ranks));
@@ -46,7 +45,7 @@ DTEST(Lane, MadeOnce) { run_worlds(made_once); }
 static int length(int from, int to) { return from == to ? 0 : 3 * from + to + 1; }
 static char value(int from, int to, int i) { return (char)(17 * from + 5 * to + i); }
 
-static void alltoallv(const world *w) {
+static void alltoallv(const test_world *w) {
   dti_comm *lane = half_lane(w);
   const int p = dti_comm_size(lane), me = dti_comm_rank(lane);
   int *list = malloc(4 * (size_t)p * sizeof *list);
@@ -78,7 +77,7 @@ static void alltoallv(const world *w) {
 }
 DTEST(Lane, AllToAll) { run_worlds(alltoallv); }
 
-static void allgatherv(const world *w) {
+static void allgatherv(const test_world *w) {
   dti_comm *lane = half_lane(w);
   const int p = dti_comm_size(lane), me = dti_comm_rank(lane);
   int *bytes = malloc(2 * (size_t)p * sizeof *bytes), *at = bytes + p, total = 0;
@@ -101,7 +100,7 @@ static void allgatherv(const world *w) {
 }
 DTEST(Lane, AllGather) { run_worlds(allgatherv); }
 
-static void turns(const world *w) {
+static void turns(const test_world *w) {
   dti_comm *lane = half_lane(w);
   dti_turn turn[4] = {{0}};
   for (int i = 0; i < 4; i++) dti_turn_take(lane, &turn[i]);

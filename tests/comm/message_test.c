@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "dtensor/base/event.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 static unsigned char pattern(int from, int to, size_t i) {
   return (unsigned char)(from * 31 + to * 7 + (int)(i % 251));
@@ -19,7 +18,7 @@ static size_t count_wrong(const unsigned char *data, size_t bytes, int from, int
 /* Every rank sends to every rank, itself too; lengths differ by pair, and some are zero. */
 static size_t length_of(int from, int to) { return (size_t)((from * 13 + to * 5) % 40); }
 
-static void all_to_all(const world *w, int tag) {
+static void all_to_all(const test_world *w, int tag) {
   enum { ROOM = 40 };
   unsigned char(*out)[ROOM] = calloc((size_t)w->size, ROOM),
            (*in)[ROOM] = calloc((size_t)w->size, ROOM);
@@ -47,7 +46,7 @@ static void all_to_all(const world *w, int tag) {
   free(bytes);
 }
 
-static void all_to_all_twice(const world *w) {
+static void all_to_all_twice(const test_world *w) {
   all_to_all(w, dti_comm_next_tag(w->comm));
   all_to_all(w, dti_comm_next_tag(w->comm));
 }
@@ -62,7 +61,7 @@ DTEST(Message, CutIntoPieces) {
 }
 
 /* The receiver asks for the last tag first, and takes what completes one by one. */
-static void out_of_order(const world *w) {
+static void out_of_order(const test_world *w) {
   enum { N = 20 };
   const int to = (w->rank + 1) % w->size, from = (w->rank + w->size - 1) % w->size;
   int out[N], in[N], seen[2 * N] = {0};
@@ -94,7 +93,7 @@ static void out_of_order(const world *w) {
 DTEST(Message, OutOfOrder) { run_worlds(out_of_order); }
 
 /* Under one tag, the order of posting decides. */
-static void same_tag(const world *w) {
+static void same_tag(const test_world *w) {
   enum { N = 50 };
   const int peer = w->size - 1 - w->rank;
   int64_t out[N], in[N];
@@ -112,7 +111,7 @@ static void same_tag(const world *w) {
 DTEST(Message, SameTagInOrder) { run_worlds(same_tag); }
 
 /* A thousand messages of four kilobytes in flight between neighbours. */
-static void thousand(const world *w) {
+static void thousand(const test_world *w) {
   enum { N = 1000, BYTES = 4096 };
   const int to = (w->rank + 1) % w->size, from = (w->rank + w->size - 1) % w->size;
   unsigned char *out = malloc(BYTES), *in = calloc(N, BYTES);
@@ -137,7 +136,7 @@ static void thousand(const world *w) {
 DTEST(Message, AThousandInFlight) { run_worlds(thousand); }
 
 /* Two batches at once; the one that was started last is completed first. */
-static void two_batches(const world *w) {
+static void two_batches(const test_world *w) {
   const int to = (w->rank + 1) % w->size, from = (w->rank + w->size - 1) % w->size;
   double out[2] = {w->rank, w->rank + 0.5}, in[2] = {-1, -1};
   dti_batch *batch[2];
@@ -155,7 +154,7 @@ static void two_batches(const world *w) {
 }
 DTEST(Message, TwoBatches) { run_worlds(two_batches); }
 
-static void empty_batch(const world *w) {
+static void empty_batch(const test_world *w) {
   dti_batch *batch;
   int64_t n, open;
   if (!EXPECT_OK(dti_batch_create(w->comm, 0, NULL, &batch))) return;
@@ -169,7 +168,7 @@ static void empty_batch(const world *w) {
 }
 DTEST(Message, EmptyBatch) { run_worlds(empty_batch); }
 
-static void bad_peer(const world *w) {
+static void bad_peer(const test_world *w) {
   dti_batch *batch;
   if (!EXPECT_OK(dti_batch_create(w->comm, 1, NULL, &batch))) return;
   EXPECT_STATUS(DTENSOR_EINVAL, dti_batch_send(batch, NULL, 0, w->size, 1));
@@ -179,7 +178,7 @@ static void bad_peer(const world *w) {
 DTEST(Message, NoSuchPeer) { run_worlds(bad_peer); }
 
 /* A receive that is longer than its message fails, here from oneself. */
-static void wrong_length(const world *w) {
+static void wrong_length(const test_world *w) {
   char out[4] = {0}, in[8];
   dti_batch *batch;
   if (!EXPECT_OK(dti_batch_create(w->comm, 2, NULL, &batch))) return;
@@ -192,7 +191,7 @@ static void wrong_length(const world *w) {
 DTEST(Message, WrongLength) { run_worlds(wrong_length); }
 
 /* Whole messages count, not their pieces, and none to oneself. */
-static void counters(const world *w) {
+static void counters(const test_world *w) {
   const dti_counters before = *dti_event_counters();
   all_to_all(w, dti_comm_next_tag(w->comm));
   int64_t sent = 0, received = 0;
@@ -214,7 +213,7 @@ DTEST(Message, Counters) {
 }
 
 /* Tags repeat, but never one that was just given. */
-static void tags(const world *w) {
+static void tags(const test_world *w) {
   int last = 0, wrong = 0;
   for (int i = 0; i < 40000; i++) {
     const int tag = dti_comm_next_tag(w->comm);

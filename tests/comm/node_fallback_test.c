@@ -9,8 +9,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/arena.h"
 #include "dtensor/comm/node.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 static void limit(int resource, rlim_t bytes, struct rlimit *before) {
   struct rlimit now;
@@ -20,7 +19,7 @@ static void limit(int resource, rlim_t bytes, struct rlimit *before) {
   EXPECT_EQ(setrlimit(resource, &now), 0);
 }
 
-static void expect_nobody_shares(const world *w, const char *reason) {
+static void expect_nobody_shares(const test_world *w, const char *reason) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   EXPECT_NULL(node);
@@ -28,7 +27,7 @@ static void expect_nobody_shares(const world *w, const char *reason) {
   EXPECT_CONTAINS(dti_comm_node_reason(w->comm), reason);
 }
 
-static void one_rank_cannot_share(const world *w, const char *how) {
+static void one_rank_cannot_share(const test_world *w, const char *how) {
   const int odd = w->rank == 1;
   const char *reason = NULL;
   if (strcmp(how, "setting") == 0) {
@@ -49,7 +48,7 @@ static void one_rank_cannot_share(const world *w, const char *how) {
 }
 
 /* With the arenas made, one rank has no addresses left to map its neighbour's; later it has. */
-static void one_rank_cannot_map(const world *w) {
+static void one_rank_cannot_map(const test_world *w) {
   dti_free(dti_alloc(1));
   struct rlimit before;
   if (w->rank == 1) limit(RLIMIT_AS, (rlim_t)1 << 30, &before);
@@ -66,7 +65,7 @@ static void one_rank_cannot_map(const world *w) {
   dti_comm_release(&group);
 }
 
-static void fall_back(const world *w) {
+static void fall_back(const test_world *w) {
   const char *how = getenv("NODE_FALLBACK_TEST");
   REQUIRE_TRUE(how != NULL);
   if (strcmp(how, "map") == 0)

@@ -7,8 +7,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/comm/sim.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 static void wait_posted(const dti_node *node, uint64_t meeting) {
   for (int64_t round = 0; !dti_node_all_posted(node, meeting); round++) dti_comm_relax(round);
@@ -26,22 +25,7 @@ static void wait_place(const dti_node *node, uint64_t meeting) {
  * what DTENSOR_RANKS_PER_NODE says. */
 static int per_node;
 
-typedef struct job {
-  void (*body)(const world *w);
-} job;
-
-static dtensor_status run_rank(dtensor_sim *sim, void *ctx) {
-  const job *j = ctx;
-  dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));
-  j->body(&(world){.sim = sim,
-                   .user = MPI_COMM_NULL,
-                   .comm = dti_sim_comm(sim),
-                   .rank = dtensor_sim_rank(sim),
-                   .size = dtensor_sim_size(sim)});
-  return DTENSOR_OK;
-}
-
-static void run_nodes(void (*body)(const world *w)) {
+static void run_nodes(world_body body) {
   const char *setting = getenv("DTENSOR_RANKS_PER_NODE");
   per_node = setting ? atoi(setting) : 1000;
   if (dtest_comm() != MPI_COMM_NULL) {
@@ -50,8 +34,7 @@ static void run_nodes(void (*body)(const world *w)) {
   }
   per_node = 1000;
   run_worlds(body);
-  for (per_node = 1; per_node <= 3; per_node++)
-    EXPECT_OK(dtensor_sim_run_nodes(7, per_node, run_rank, &(job){body}));
+  for (per_node = 1; per_node <= 3; per_node++) (void)run_world((test_nodes){7, per_node}, body);
 }
 
 /* A node of this communicator where the rank in place i is `rank[i]` of the world. */
@@ -88,7 +71,7 @@ static void check_members(dti_comm *comm, const int rank[], int size, int me) {
   EXPECT_EQ(dti_node_member(node, -1), -1);
 }
 
-static void members(const world *w) {
+static void members(const test_world *w) {
   int *rank = malloc((size_t)w->size * sizeof *rank);
   for (int i = 0; i < w->size; i++) rank[i] = i;
   check_members(w->comm, rank, w->size, w->rank);
@@ -109,7 +92,7 @@ static void members(const world *w) {
 DTEST(Node, Members) { run_nodes(members); }
 
 /* Each rank reads its neighbour's array and writes to it; both sizes of memory, small and large. */
-static void read_neighbour(const world *w, size_t n) {
+static void read_neighbour(const test_world *w, size_t n) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   if (!node) return;
@@ -138,14 +121,14 @@ static void read_neighbour(const world *w, size_t n) {
   dti_free(mine);
 }
 
-static void small_memory(const world *w) { read_neighbour(w, 10); }
+static void small_memory(const test_world *w) { read_neighbour(w, 10); }
 DTEST(Node, SmallMemory) { run_nodes(small_memory); }
 
-static void large_memory(const world *w) { read_neighbour(w, 700000); }
+static void large_memory(const test_world *w) { read_neighbour(w, 700000); }
 DTEST(Node, LargeMemory) { run_nodes(large_memory); }
 
 /* An address of a neighbour's memory, from one member to another that is neither. */
-static void second_hand(const world *w) {
+static void second_hand(const test_world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   if (!node) return;
@@ -173,7 +156,7 @@ static void second_hand(const world *w) {
 }
 DTEST(Node, SecondHand) { run_nodes(second_hand); }
 
-static void foreign_memory(const world *w) {
+static void foreign_memory(const test_world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   if (!node || w->sim) return;
@@ -187,7 +170,7 @@ static void foreign_memory(const world *w) {
 DTEST(Node, ForeignMemory) { run_nodes(foreign_memory); }
 
 /* Every meeting brings what it should, and nobody is a whole round ahead. */
-static void many_meetings(const world *w) {
+static void many_meetings(const test_world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   if (!node) return;
@@ -212,7 +195,7 @@ static void many_meetings(const world *w) {
 DTEST(Node, ManyMeetings) { run_nodes(many_meetings); }
 
 /* Posted in another order than they were asked for, and left in another. */
-static void meetings_in_flight(const world *w) {
+static void meetings_in_flight(const test_world *w) {
   enum { FLIGHT = 5 };
   static const int post_order[FLIGHT] = {2, 0, 4, 1, 3}, leave_order[FLIGHT] = {1, 4, 3, 0, 2};
   dti_node *node;
@@ -241,7 +224,7 @@ static void meetings_in_flight(const world *w) {
 DTEST(Node, MeetingsInFlight) { run_nodes(meetings_in_flight); }
 
 /* As many as there are places, and not one more before the first is left by all. */
-static void full_board(const world *w) {
+static void full_board(const test_world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   if (!node) return;
@@ -267,14 +250,14 @@ static void full_board(const world *w) {
 DTEST(Node, FullBoard) { run_nodes(full_board); }
 
 /* A board that everybody has left serves the next communicator, with numbers that go on. */
-static void next_communicator(const world *w) {
+static void next_communicator(const test_world *w) {
   if (w->sim || w->size < 2) return;
   for (int i = 0; i < 20; i++) {
     MPI_Comm user;
     MPI_Comm_dup(w->user, &user);
     dti_comm *comm;
     REQUIRE_OK(dti_comm_from_mpi(user, &comm));
-    meetings_in_flight(&(world){.user = user, .comm = comm, .rank = w->rank, .size = w->size});
+    meetings_in_flight(&(test_world){.user = user, .comm = comm, .rank = w->rank, .size = w->size});
     dti_node *node;
     EXPECT_OK(dti_comm_node(comm, &node));
     if (node && i % 2) { /* leave it with a board that not all have left */
@@ -287,7 +270,7 @@ static void next_communicator(const world *w) {
 }
 DTEST(Node, NextCommunicator) { run_nodes(next_communicator); }
 
-static void living_members(const world *w) {
+static void living_members(const test_world *w) {
   dti_node *node;
   EXPECT_OK(dti_comm_node(w->comm, &node));
   for (int m = 0; node && m < dti_node_size(node); m++) EXPECT_OK(dti_node_check(node, m));

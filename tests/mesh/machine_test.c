@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 /* Of this process alone. */
 static const char *file_name(char text[256]) {
@@ -23,9 +22,9 @@ static void write_file(const char *path, const char *text) {
 }
 
 /* On a communicator that has no mesh yet. */
-static dtensor_status first_mesh(const world *w, MPI_Comm *own, dtensor_mesh **mesh) {
+static dtensor_status first_mesh(const test_world *w, MPI_Comm *own, dtensor_mesh **mesh) {
   *own = MPI_COMM_NULL;
-  world fresh = *w;
+  test_world fresh = *w;
   if (!w->sim) {
     MPI_Comm_dup(w->user, own);
     fresh.user = *own;
@@ -38,7 +37,7 @@ static void release(dtensor_mesh *mesh, MPI_Comm own) {
   if (own != MPI_COMM_NULL) MPI_Comm_free(&own);
 }
 
-static void expect_figures(const world *w) {
+static void expect_figures(const test_world *w) {
   dtensor_mesh *mesh = NULL;
   MPI_Comm own;
   if (EXPECT_OK(first_mesh(w, &own, &mesh))) {
@@ -50,7 +49,7 @@ static void expect_figures(const world *w) {
   release(mesh, own);
 }
 
-static void expect_default(const world *w) {
+static void expect_default(const test_world *w) {
   dtensor_mesh *mesh = NULL;
   MPI_Comm own;
   if (EXPECT_OK(first_mesh(w, &own, &mesh)))
@@ -61,7 +60,7 @@ static void expect_default(const world *w) {
 static dtensor_status expected;
 static const char *message;
 
-static void expect_error(const world *w) {
+static void expect_error(const test_world *w) {
   dtensor_mesh *mesh = NULL;
   MPI_Comm own;
   EXPECT_STATUS(expected, first_mesh(w, &own, &mesh));
@@ -70,7 +69,7 @@ static void expect_error(const world *w) {
   release(mesh, own);
 }
 
-static void each_with(const char *path, void (*body)(const world *)) {
+static void each_with(const char *path, void (*body)(const test_world *)) {
   setenv("DTENSOR_MACHINE", path, 1);
   run_worlds(body);
   unsetenv("DTENSOR_MACHINE");

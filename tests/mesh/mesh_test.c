@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "dtensor/base/event.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 static const char *const xyz[] = {"x", "y", "z"};
 
 /* 1 x p and p x 1 and, for an even p, p/2 x 2: coordinates are row-major. */
-static void check_2d(const world *w, int64_t rows, int64_t columns, int infer) {
+static void check_2d(const test_world *w, int64_t rows, int64_t columns, int infer) {
   int64_t shape[2] = {rows, columns};
   if (infer >= 0) shape[infer] = -1;
   dtensor_mesh *mesh;
@@ -54,7 +53,7 @@ static void check_2d(const world *w, int64_t rows, int64_t columns, int infer) {
   dtensor_mesh_destroy(NULL);
 }
 
-static void two_dims(const world *w) {
+static void two_dims(const test_world *w) {
   for (int infer = -1; infer < 2; infer++) {
     check_2d(w, 1, w->size, infer);
     check_2d(w, w->size, 1, infer);
@@ -63,7 +62,7 @@ static void two_dims(const world *w) {
 }
 DTEST(Mesh, RowMajor) { run_worlds(two_dims); }
 
-static void eight_dims(const world *w) {
+static void eight_dims(const test_world *w) {
   const int64_t shape[DTENSOR_MAX_NDIM] = {1, 1, 1, -1, 1, 1, 1, 1};
   dtensor_mesh *mesh;
   EXPECT_OK(world_mesh(w, DTENSOR_MAX_NDIM, shape, NULL, &mesh));
@@ -75,7 +74,7 @@ static void eight_dims(const world *w) {
 DTEST(Mesh, EightDimensions) { run_worlds(eight_dims); }
 
 /* Every rank but the first, backwards. */
-static void chosen(const world *w) {
+static void chosen(const test_world *w) {
   if (w->size < 2) return;
   const int n = w->size - 1;
   int *ranks = malloc((size_t)n * sizeof *ranks);
@@ -112,7 +111,7 @@ static void chosen(const world *w) {
 DTEST(Mesh, ChosenRanks) { run_worlds(chosen); }
 
 /* The list of all ranks in order is the mesh of all ranks. */
-static void all_listed(const world *w) {
+static void all_listed(const test_world *w) {
   int *ranks = malloc((size_t)w->size * sizeof *ranks);
   for (int i = 0; i < w->size; i++) ranks[i] = i;
   dtensor_mesh *listed, *all;
@@ -151,7 +150,7 @@ static const refusal refusals[] = {
     {2, {2, 2}, {"x", NULL}, "the name of mesh dimension 1 is empty"},
 };
 
-static void refused(const world *w) {
+static void refused(const test_world *w) {
   for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
     const refusal *r = &refusals[i];
     const dtensor_mesh_opts opts = {.dim_names = r->names[0] ? r->names : NULL};
@@ -168,7 +167,7 @@ static void refused(const world *w) {
 }
 DTEST(Mesh, Refused) { run_worlds_of(4, refused); }
 
-static void refused_ranks(const world *w) {
+static void refused_ranks(const test_world *w) {
   static const struct {
     int64_t n;
     int ranks[4];
@@ -192,7 +191,7 @@ static void refused_ranks(const world *w) {
 DTEST(Mesh, RefusedRanks) { run_worlds_of(4, refused_ranks); }
 
 /* Rank 1 differs: nobody hangs, everybody is told. */
-static void diverged(const world *w) {
+static void diverged(const test_world *w) {
   const int odd = w->rank == 1;
   dtensor_mesh *mesh;
   EXPECT_STATUS(DTENSOR_EDIVERGED,
@@ -224,7 +223,7 @@ static void diverged(const world *w) {
 DTEST(Mesh, RanksDiffer) { run_worlds_of(4, diverged); }
 
 /* The first mesh of a communicator also finds out who shares a node. */
-static void one_agreement(const world *w) {
+static void one_agreement(const test_world *w) {
   dtensor_mesh *mesh;
   EXPECT_OK(world_mesh(w, 1, (int64_t[]){-1}, NULL, &mesh));
   dtensor_mesh_destroy(&mesh);
@@ -236,7 +235,7 @@ static void one_agreement(const world *w) {
 }
 DTEST(Mesh, CostsOneAllReduce) { run_worlds(one_agreement); }
 
-static void fortran(const world *w) {
+static void fortran(const test_world *w) {
   if (w->sim) return;
   dtensor_mesh *mesh, *same;
   const MPI_Fint user = MPI_Comm_c2f(w->user);

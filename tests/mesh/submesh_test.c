@@ -2,15 +2,14 @@
 #include <dtensor/mesh.h>
 
 #include "dtensor/mesh/mesh.h"
-#include "tests/comm/worlds.h"
-#include "tests/harness/dtest.h"
+#include "tests/harness/world.h"
 
 #define NAMES(...) ((const char *const[]){__VA_ARGS__})
 
 static const dtensor_mesh_opts named = {.dim_names = NAMES("dp", "cp", "tp"), .threads = 3};
 
 /* Six ranks as 3 x 1 x 2. */
-static void sub(const world *w) {
+static void sub(const test_world *w) {
   dtensor_mesh *mesh, *s;
   if (!EXPECT_OK(world_mesh(w, 3, (int64_t[]){3, 1, 2}, &named, &mesh))) return;
   EXPECT_OK(dtensor_mesh_sub(mesh, 1, NAMES("dp"), &s));
@@ -43,7 +42,7 @@ static void sub(const world *w) {
 }
 DTEST(SubMesh, OfSomeDimensions) { run_worlds_of(6, sub); }
 
-static void all_names(const world *w) {
+static void all_names(const test_world *w) {
   dtensor_mesh *mesh, *s;
   EXPECT_OK(world_mesh(w, 3, (int64_t[]){1, -1, 1}, &named, &mesh));
   EXPECT_OK(dtensor_mesh_sub(mesh, 3, NAMES("dp", "cp", "tp"), &s));
@@ -54,7 +53,7 @@ static void all_names(const world *w) {
 }
 DTEST(SubMesh, OfAllDimensionsIsItself) { run_worlds(all_names); }
 
-static void flatten(const world *w) {
+static void flatten(const test_world *w) {
   dtensor_mesh *mesh, *flat;
   if (!EXPECT_OK(world_mesh(w, 3, (int64_t[]){3, 1, 2}, &named, &mesh))) return;
   EXPECT_OK(dtensor_mesh_flatten(mesh, 2, NAMES("dp", "tp"), NULL, &flat));
@@ -78,7 +77,7 @@ static void flatten(const world *w) {
 DTEST(SubMesh, Flattened) { run_worlds_of(6, flatten); }
 
 /* Rank 0 is not in the mesh of 1, 2, 3, nor in any part of it. */
-static void outside(const world *w) {
+static void outside(const test_world *w) {
   dtensor_mesh *mesh, *s;
   EXPECT_OK(world_mesh_from_ranks(w, 2, (int64_t[]){3, 1}, (int[]){3, 2, 1}, &named, &mesh));
   EXPECT_OK(dtensor_mesh_sub(mesh, 1, NAMES("dp"), &s));
@@ -93,7 +92,7 @@ static void outside(const world *w) {
 }
 DTEST(SubMesh, OutsideOfIt) { run_worlds_of(4, outside); }
 
-static void refused(const world *w) {
+static void refused(const test_world *w) {
   static const struct {
     int n;
     const char *names[4];

@@ -2,8 +2,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/dtensor.h"
 #include "dtensor/ops/matmul_job.h"
-#include "tests/harness/dtest.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 static dtensor *ones(dtensor_mesh *mesh, const char *placement, int64_t rows, int64_t columns) {
   dtensor_placement p;

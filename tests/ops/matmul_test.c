@@ -9,8 +9,7 @@
 #include "dtensor/dtensor.h"
 #include "dtensor/mesh/machine.h"
 #include "dtensor/ops/matmul_job.h"
-#include "tests/harness/dtest.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 static _Thread_local uint64_t random_state; /* every rank draws the same */
 static int64_t random_below(int64_t n) {

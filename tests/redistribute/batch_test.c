@@ -6,7 +6,7 @@
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/mesh/mesh.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 enum { TENSORS_MAX = 130 };
 

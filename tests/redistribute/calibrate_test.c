@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 /* A name that all ranks know: those of one launch are children of one process. */
 static const char *file_name(const test_world *world, char text[256]) {

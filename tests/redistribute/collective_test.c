@@ -12,31 +12,20 @@
 #include "dtensor/comm/lane.h"
 #include "dtensor/mesh/machine.h"
 #include "dtensor/spec/planner.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 /* MPI ranks as they are; simulated ones on nodes of one, of two, and on one node. */
-static void run_everywhere(dtensor_status (*rank)(dtensor_sim *, void *),
-                           void (*body)(const test_world *)) {
-  static const int sizes[] = {2, 3, 4, 6};
-  if (dtest_comm() != MPI_COMM_NULL) {
-    body(&(test_world){NULL, dtest_rank(), dtest_size()});
-    return;
-  }
-  for (int i = 0; i < 4; i++)
-    for (int per_node = 1; per_node <= sizes[i]; per_node += per_node == 1 ? 1 : sizes[i])
-      EXPECT_OK(dtensor_sim_run_nodes(sizes[i], per_node, rank, NULL));
-  EXPECT_OK(dtensor_sim_run(4, rank, NULL));
+static void run_everywhere(world_body body) {
+  static const test_nodes nodes[] = {{2, 1}, {2, 2}, {3, 1}, {3, 2}, {4, 1},
+                                     {4, 2}, {6, 1}, {6, 2}, {4, 0}};
+  for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+    if (!run_world(nodes[i], body)) break;
 }
 
-#define COLLECTIVE_TEST(name_)                                                      \
-  static void body_##name_(const test_world *world);                                \
-  static dtensor_status rank_##name_(dtensor_sim *sim, void *ctx) {                 \
-    (void)ctx;                                                                      \
-    dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));               \
-    body_##name_(&(test_world){sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)}); \
-    return DTENSOR_OK;                                                              \
-  }                                                                                 \
-  DTEST(Collective, name_) { run_everywhere(rank_##name_, body_##name_); }          \
+#define COLLECTIVE_TEST(name_)                               \
+  static void body_##name_(const test_world *world);         \
+  DTEST(Collective, name_) { run_everywhere(body_##name_); } \
   static void body_##name_(const test_world *world)
 
 static dtensor_status full_grid(const test_world *world, dtensor_mesh **mesh) {
@@ -309,7 +298,7 @@ COLLECTIVE_TEST(MaxBytes) {
 /* Totals that are no longer for one collective go by messages. The limit is of the process. */
 DTEST(Collective, BeyondTheLimit) {
   if (dtest_comm() == MPI_COMM_NULL) return;
-  const test_world world = {NULL, dtest_rank(), dtest_size()};
+  const test_world world = world_of_mpi();
   MPI_Comm own; /* without the lanes of other tests */
   MPI_Comm_dup(dtest_comm(), &own);
   dtensor_mesh *mesh = NULL;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "dtensor/comm/comm.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static double *arange_array(int64_t n) {
   double *array = malloc(((size_t)n + 1) * sizeof *array);

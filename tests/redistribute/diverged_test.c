@@ -3,7 +3,8 @@
 #include <dtensor/redistribute.h>
 #include <stdlib.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 typedef struct scene {
   bool odd; /* this rank is the one that calls differently */

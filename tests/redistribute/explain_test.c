@@ -4,7 +4,7 @@
 #include <dtensor/redistribute.h>
 #include <string.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 static const char *const placements[] = {"R,R",   "S0,R",      "R,S1",    "S0,S1", "S1,S0",
                                          "S0,S0", "S1,S1",     "P,R",     "P,P",   "SC(0,2),S1",

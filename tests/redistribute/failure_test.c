@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "dtensor/base/alloc.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 typedef struct attempt {
   const test_world *world;
@@ -89,7 +90,7 @@ DTEST_WORLD(RedistributeFailure, OutOfMemoryOnOneRank, 2, 3, 4) {
   REQUIRE_OK(world_line(world, &a.mesh));
   int ranks[64];
   for (int i = 0; i < world->size; i++) ranks[i] = world->size - 1 - i;
-  REQUIRE_OK(world_mesh(world, 1, (int64_t[]){world->size}, ranks, &a.other));
+  REQUIRE_OK(world_mesh_from_ranks(world, 1, (int64_t[]){world->size}, ranks, NULL, &a.other));
   a.global = calloc(99, sizeof *a.global);
   static const struct {
     int64_t shape[2];

@@ -7,7 +7,8 @@
 
 #include "dtensor/comm/comm.h"
 #include "dtensor/spec/planner.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static const struct {
   int64_t shape[2], max_bytes;
@@ -54,8 +55,7 @@ static dtensor_status run_case(const fault *f, dtensor_mesh *mesh, dtensor *y[ME
 
 static dtensor_status faulty_rank(dtensor_sim *sim, void *ctx) {
   fault *f = ctx;
-  const test_world world = {sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)};
-  dtest_set_sim_rank(world.rank, world.size);
+  const test_world world = world_of_sim(sim);
   dtensor_mesh *mesh = NULL;
   SIM_REQUIRE_OK(world_line(&world, &mesh));
   dti_route_force_engine(f->engine);

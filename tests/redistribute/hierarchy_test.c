@@ -13,7 +13,8 @@
 #include "dtensor/comm/node.h"
 #include "dtensor/mesh/mesh.h"
 #include "dtensor/spec/planner.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 /* Two nodes and more, also with fewer ranks on the last one. */
 #define NODES \
@@ -223,8 +224,9 @@ DTEST_NODES(Hierarchy, BetweenMeshes, NODES) {
   int ranks[64];
   for (int i = 0; i < world->size; i++) ranks[i] = world->size - 1 - i;
   REQUIRE_OK(world_line(world, &mesh));
-  REQUIRE_OK(world_mesh(world, 1, (int64_t[]){world->size}, ranks, &other[0]));
-  REQUIRE_OK(world_mesh(world, 1, (int64_t[]){(world->size + 1) / 2}, ranks, &other[1]));
+  REQUIRE_OK(world_mesh_from_ranks(world, 1, (int64_t[]){world->size}, ranks, NULL, &other[0]));
+  REQUIRE_OK(
+      world_mesh_from_ranks(world, 1, (int64_t[]){(world->size + 1) / 2}, ranks, NULL, &other[1]));
   static const char *const words[] = {"R", "S0", "S1", "P"};
   for (int from = 0; from < 4; from++) {
     dtensor *x = NULL;

@@ -5,7 +5,8 @@
 #include <math.h>
 
 #include "dtensor/comm/node.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 enum { MANY = 3 * DTI_MEETINGS };
 

@@ -2,7 +2,8 @@
  * that must not come to a standstill. */
 #include <dtensor/redistribute.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static const char *const placements[] = {"R,R", "S0,R", "S0,S1",      "S1,S0",   "S0,S0", "P,R",
                                          "R,P", "P,P",  "SC(0,2),S1", "R,SB(1)", "P,S0"};

@@ -5,7 +5,8 @@
 #include <dtensor/redistribute.h>
 #include <stdlib.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 enum { ROWS = 300, COLUMNS = 211, ALL = ROWS * COLUMNS * 8 };
 

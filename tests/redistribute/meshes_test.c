@@ -3,7 +3,8 @@
 #include <dtensor/redistribute.h>
 #include <stdlib.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 enum { MESHES_MAX = 8 };
 
@@ -33,7 +34,9 @@ static int make_meshes(const test_world *world, dtensor_mesh *meshes[MESHES_MAX]
   for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
     if (list[i].shape[0] == 0) continue;
     meshes[n] = NULL;
-    EXPECT_OK(world_mesh(world, list[i].ndim, list[i].shape, list[i].ranks, &meshes[n]));
+    EXPECT_OK(list[i].ranks ? world_mesh_from_ranks(world, list[i].ndim, list[i].shape,
+                                                    list[i].ranks, NULL, &meshes[n])
+                            : world_line(world, &meshes[n]));
     n += meshes[n] != NULL;
   }
   return n;
@@ -113,7 +116,7 @@ DTEST_WORLD(RedistributeTo, SameRanksAreTheSameMesh, 1, 4) {
 DTEST_WORLD(RedistributeTo, RanksOutside, 2, 4) {
   dtensor_mesh *mesh = NULL;
   const int last = world->size - 1;
-  REQUIRE_OK(world_mesh(world, 1, (int64_t[]){1}, &last, &mesh));
+  REQUIRE_OK(world_mesh_from_ranks(world, 1, (int64_t[]){1}, &last, NULL, &mesh));
   dtensor *x = NULL, *y = NULL;
   REQUIRE_OK(make_arange(mesh, 1, (int64_t[]){6}, "S0", &x));
   REQUIRE_OK(dtensor_redistribute(x, (dtensor_placement[]){dtensor_replicate()}, NULL, &y));

@@ -3,7 +3,8 @@
 #include <dtensor/plan.h>
 #include <dtensor/redistribute.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static const char *const placements[] = {"R", "S0", "S1", "P", "SC(0,2)"};
 enum { PLACEMENTS = sizeof placements / sizeof *placements };

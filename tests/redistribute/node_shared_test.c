@@ -10,7 +10,8 @@
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/tensor/tensor.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 /* ---- worlds of several nodes: the first `per_node` ranks share one, and so on */
 
@@ -28,17 +29,14 @@ typedef struct job {
 
 static dtensor_status run_rank(dtensor_sim *sim, void *ctx) {
   const job *j = ctx;
-  dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));
-  j->body(
-      &(node_world){{sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)}, j->per_node, .shares = 1});
+  j->body(&(node_world){world_of_sim(sim), j->per_node, .shares = 1});
   return DTENSOR_OK;
 }
 
 static void run_on_mpi(node_body body) {
   const char *per_node = getenv("DTENSOR_RANKS_PER_NODE");
   const char *shares = getenv("DTENSOR_SHARED_MEMORY");
-  body(&(node_world){{NULL, dtest_rank(), dtest_size()},
-                     per_node ? atoi(per_node) : dtest_size(),
+  body(&(node_world){world_of_mpi(), per_node ? atoi(per_node) : dtest_size(),
                      !shares || strcmp(shares, "0") != 0});
 }
 
@@ -524,8 +522,7 @@ NODE_TEST(NoMemoryToShare) {
 /* The rank that has allocated the segment goes; what the others have stays, and they are told. */
 static dtensor_status lose_one(dtensor_sim *sim, void *ctx) {
   (void)ctx;
-  dtest_set_sim_rank(dtensor_sim_rank(sim), dtensor_sim_size(sim));
-  const node_world nodes = {{sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)}, 3, 1};
+  const node_world nodes = {world_of_sim(sim), 3, 1};
   dtensor_mesh *mesh = NULL;
   dtensor *x = NULL, *y = NULL;
   SIM_REQUIRE_OK(world_line(&nodes.world, &mesh));

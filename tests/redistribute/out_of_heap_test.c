@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #include "dtensor/mesh/mesh.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static _Thread_local int fail_after = -1;
 static _Thread_local int failed;

@@ -2,7 +2,8 @@
 #include <dtensor/plan.h>
 #include <dtensor/redistribute.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static dtensor_plan_cache_info now(void) {
   dtensor_plan_cache_info info;
@@ -87,7 +88,8 @@ DTEST_WORLD(PlanCache, KeepsPairsOfMeshesApart, 2, 4) {
   for (int turn = 0; turn < 2; turn++) {
     dtensor_mesh *a = NULL, *b = NULL;
     REQUIRE_OK(world_line(world, &a));
-    REQUIRE_OK(world_mesh(world, 1, &p, turn ? NULL : backwards, &b));
+    REQUIRE_OK(turn ? world_line(world, &b)
+                    : world_mesh_from_ranks(world, 1, &p, backwards, NULL, &b));
     dtensor *x = NULL, *y = NULL;
     REQUIRE_OK(make_arange(a, 2, (int64_t[]){8, 6}, "S0", &x));
     const dtensor_placement rows = dtensor_shard(0);

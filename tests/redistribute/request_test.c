@@ -2,7 +2,8 @@
 #include <dtensor/redistribute.h>
 #include <stdlib.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 enum { REQUESTS = 8 };
 

@@ -5,7 +5,8 @@
 #include <dtensor/redistribute.h>
 
 #include "dtensor/mesh/mesh.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 /* Of 1 or 2 mesh dimensions. */
 static const char *const pairs[][2] = {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 enum { RANKS_MAX = 8, BYTES_MAX = 1 << 14 };
 
@@ -59,8 +59,7 @@ static void compare(int c, int rank, int turn, const dtensor *y) {
 }
 
 static dtensor_status sum_all(dtensor_sim *sim, void *ctx) {
-  const test_world world = {sim, dtensor_sim_rank(sim), dtensor_sim_size(sim)};
-  dtest_set_sim_rank(world.rank, world.size);
+  const test_world world = world_of_sim(sim);
   dtensor_mesh *line = NULL, *grid = NULL;
   SIM_REQUIRE_OK(world_line(&world, &line));
   SIM_REQUIRE_OK(world_grid(&world, &grid));

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "dtensor/base/dtype.h"
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 static const char *const placements[] = {"R",       "S0",     "S1",     "SB(0)",      "SC(0,2)",
                                          "SS(1,2)", "P(sum)", "P(max)", "P(product)", "P(avg)"};

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
 
 static dtensor_status on_two_by_three(dtensor_sim *sim, void *ctx) {
   (void)ctx;
@@ -116,7 +117,7 @@ DTEST_WORLD(Handle, OwnsItsSizes, 1, 3) {
 DTEST_WORLD(Handle, OutsideOfTheMesh, 2, 3) {
   dtensor_mesh *mesh = NULL;
   dtensor *x = NULL;
-  REQUIRE_OK(world_mesh(world, 1, (int64_t[]){1}, (int[]){0}, &mesh));
+  REQUIRE_OK(world_mesh_from_ranks(world, 1, (int64_t[]){1}, (int[]){0}, NULL, &mesh));
   REQUIRE_OK(make_arange(mesh, 2, (int64_t[]){4, 3}, "S0", &x));
   EXPECT_EQ(dtensor_size(x, 0), 4);
   if (world->rank > 0) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/redistribute/world.h"
+#include "tests/harness/world.h"
 
 enum { ROWS = 61, COLUMNS = 97, N = ROWS * COLUMNS, TENSORS = 4 };
 

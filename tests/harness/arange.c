@@ -1,35 +1,6 @@
-#include "tests/redistribute/world.h"
+#include "tests/harness/arange.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "dtensor/comm/comm.h"
-#include "dtensor/mesh/mesh.h"
-
-dtensor_status world_mesh(const test_world *world, int ndim, const int64_t shape[],
-                          const int ranks[], dtensor_mesh **mesh) {
-  if (world->sim)
-    return ranks ? dtensor_sim_mesh_from_ranks(world->sim, ndim, shape, ranks, NULL, mesh)
-                 : dtensor_sim_init_device_mesh(world->sim, ndim, shape, NULL, mesh);
-  return ranks ? dtensor_mesh_from_ranks(dtest_comm(), ndim, shape, ranks, NULL, mesh)
-               : dtensor_init_device_mesh(dtest_comm(), ndim, shape, NULL, mesh);
-}
-
-dtensor_status world_line(const test_world *world, dtensor_mesh **mesh) {
-  return world_mesh(world, 1, (int64_t[]){-1}, NULL, mesh);
-}
-
-dtensor_status world_grid(const test_world *world, dtensor_mesh **mesh) {
-  const int64_t rows = world->size % 2 == 0 && world->size > 2 ? 2 : 1;
-  return world_mesh(world, 2, (int64_t[]){rows, -1}, NULL, mesh);
-}
-
-void world_barrier(const test_world *world) {
-  dtensor_mesh *mesh = NULL; /* making one is collective over all ranks */
-  EXPECT_OK(world_line(world, &mesh));
-  if (mesh) EXPECT_OK(dti_comm_agree(mesh->root, DTENSOR_OK));
-  dtensor_mesh_destroy(&mesh);
-}
+#include "tests/harness/dtest.h"
 
 static int64_t global_element(const dtensor *x, int64_t at, int64_t *offset) {
   int64_t index[DTENSOR_MAX_NDIM], element = 0;
