@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "benchmarks/measure.h"
+
 typedef struct bench {
   MPI_Comm comm;
   int rank, ranks, threads;
@@ -17,19 +19,6 @@ typedef struct bench {
   int missed;         /* goals */
   const char *const *columns; /* of the table being printed; see bench_table() */
 } bench;
-
-/* One measurement. Fields that do not apply stay 0 or NULL. */
-typedef struct bench_row {
-  const char *op, *shape, *layouts;
-  double seconds;      /* median of repeats, slowest rank of each */
-  double bytes, least; /* received by all ranks, and the least possible */
-  double rate;         /* of `unit` per second */
-  const char *unit;    /* "GFLOP/s", "GB/s", "op" */
-  const char *peer;
-  double peer_seconds;
-  double value, goal; /* the figure that has a goal: value must not be above it */
-  const char *what;   /* what that figure is */
-} bench_row;
 
 /* ---- measurements with one peer or none */
 
@@ -44,14 +33,9 @@ void bench_check(bench *b, int right, const char *what);
 
 /* Time two ways of doing the same in turn, so that both see the same machine: medians of `repeats`
  * rounds, each the slowest rank's, after one round that does not count. g may be NULL. */
-typedef void (*bench_body)(void *ctx);
+typedef measure_body bench_body;
 void bench_time(bench *b, int repeats, bench_body f, void *f_ctx, double *f_seconds, bench_body g,
                 void *g_ctx, double *g_seconds);
-
-/* Seconds of the slowest rank for `calls` calls of f, from a barrier on. */
-double bench_once(const bench *b, bench_body f, void *ctx, int calls);
-/* Of times, which are sorted. */
-double bench_median(double times[], int count);
 
 /* ---- measurements with many peers: compare.c */
 
@@ -74,15 +58,6 @@ void bench_table(bench *b, const char *title, const char *const peers[]);
  * with a wrong result is named on stderr and not timed. The rate is `amount` over the time. */
 void bench_compare(bench *b, bench_row *row, double amount, bench_way ways[], int count,
                    double budget);
-
-/* ---- results.csv: csv.c */
-
-/* Open it for appending; a new file begins with the machine's description and the columns' names.
- */
-void bench_csv_open(bench *b, const char *path);
-/* One line; peer NULL: none. */
-void bench_csv_row(const bench *b, const bench_row *row, double limit_seconds, const char *peer,
-                   const char *method, double peer_seconds);
 
 /* ---- memory for the peers */
 

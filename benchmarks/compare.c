@@ -38,7 +38,7 @@ typedef struct series {
 static void check(bench *b, const bench_row *row, bench_way *w, series *s, double budget) {
   if (w->prepare) w->prepare(w->ctx);
   /* It begins with a barrier: nobody reads what is still being prepared. */
-  s->least = bench_once(b, w->run, w->ctx, 1);
+  s->least = measure_slowest(b->comm, w->run, w->ctx, 1);
   int right = w->right(w->ctx);
   MPI_Allreduce(MPI_IN_PLACE, &right, 1, MPI_INT, MPI_MIN, b->comm);
   if (!right) {
@@ -48,7 +48,7 @@ static void check(bench *b, const bench_row *row, bench_way *w, series *s, doubl
     b->failed += strcmp(w->peer, "dtensor") == 0 || strcmp(w->peer, "limit") == 0;
     return;
   }
-  if (s->least < 0.1 * budget) s->least = bench_once(b, w->run, w->ctx, 1); /* warm */
+  if (s->least < 0.1 * budget) s->least = measure_slowest(b->comm, w->run, w->ctx, 1); /* warm */
   const double calls = 100e-6 / s->least;
   s->calls = b->smoke || calls < 1 ? 1 : calls > 500 ? 500 : (int)calls;
   /* What fits into a cache is found there when the same was done just before. */
@@ -76,8 +76,8 @@ static void time_in_turn(const bench *b, bench_way ways[], series all[], int cou
     for (int i = 0; i < count; i++) {
       series *s = &all[i];
       if (s->calls == 0 || finished(ways, all, count, i, budget)) continue;
-      if (s->warm) bench_once(b, ways[i].run, ways[i].ctx, 1);
-      const double seconds = bench_once(b, ways[i].run, ways[i].ctx, s->calls);
+      if (s->warm) measure_slowest(b->comm, ways[i].run, ways[i].ctx, 1);
+      const double seconds = measure_slowest(b->comm, ways[i].run, ways[i].ctx, s->calls);
       s->spent += seconds * (1 + s->warm);
       spent += seconds * (1 + s->warm);
       s->times[s->count++] = seconds / s->calls;
@@ -85,7 +85,7 @@ static void time_in_turn(const bench *b, bench_way ways[], series all[], int cou
     }
   }
   for (int i = 0; i < count; i++)
-    if (all[i].count > 0) ways[i].seconds = bench_median(all[i].times, all[i].count);
+    if (all[i].count > 0) ways[i].seconds = measure_median(all[i].times, all[i].count);
 }
 
 static void print_row(const bench *b, const bench_row *row, const bench_way ways[], int count,
@@ -135,6 +135,6 @@ void bench_compare(bench *b, bench_row *row, double amount, bench_way ways[], in
   print_row(b, row, ways, count, missed);
   for (int i = 1; i < count; i++)
     if (ways[i].seconds > 0)
-      bench_csv_row(b, row, limit ? limit->seconds : 0, ways[i].peer, ways[i].method,
-                    ways[i].seconds);
+      measure_csv_row(b->csv, b->ranks, b->threads, row, limit ? limit->seconds : 0, ways[i].peer,
+                      ways[i].method, ways[i].seconds);
 }

@@ -5,7 +5,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "benchmarks/bench.h"
+#include "benchmarks/measure.h"
 
 /* The first line of a file that starts with `key`, after its colon; "" if there is none. */
 static void fact_from_file(const char *path, const char *key, char *text, size_t size) {
@@ -51,19 +51,19 @@ static void describe_machine(FILE *csv) {
 #endif
 }
 
-void bench_csv_open(bench *b, const char *path) {
-  if (b->rank != 0) return;
-  b->csv = fopen(path, "a");
-  if (!b->csv) {
+FILE *measure_csv_open(MPI_Comm comm, const char *path) {
+  FILE *csv = fopen(path, "a");
+  if (!csv) {
     fprintf(stderr, "cannot write %s\n", path);
-    MPI_Abort(b->comm, 2);
+    MPI_Abort(comm, 2);
   }
-  fseek(b->csv, 0, SEEK_END);
-  if (ftell(b->csv) != 0) return;
-  describe_machine(b->csv);
-  fprintf(b->csv,
+  fseek(csv, 0, SEEK_END);
+  if (ftell(csv) != 0) return csv;
+  describe_machine(csv);
+  fprintf(csv,
           "op,shape,layouts,mesh,threads,seconds,bytes,least_bytes,rate,unit,limit_seconds,"
           "peer,method,peer_seconds,figure,value,goal\n");
+  return csv;
 }
 
 /* A number, or nothing where there is none. */
@@ -74,21 +74,21 @@ static void number(FILE *csv, double value) {
     fprintf(csv, ",");
 }
 
-void bench_csv_row(const bench *b, const bench_row *r, double limit_seconds, const char *peer,
-                   const char *method, double peer_seconds) {
-  if (!b->csv) return;
-  fprintf(b->csv, "%s,%s,\"%s\",%d,%d,", r->op, r->shape, r->layouts ? r->layouts : "", b->ranks,
-          b->threads);
-  number(b->csv, r->seconds);
-  fprintf(b->csv, "%.0f,%.0f,", r->bytes, r->least);
-  number(b->csv, r->rate);
-  fprintf(b->csv, "%s,", r->unit ? r->unit : "");
-  number(b->csv, limit_seconds);
-  fprintf(b->csv, "\"%s\",\"%s\",", peer ? peer : "", method);
-  number(b->csv, peer_seconds);
-  fprintf(b->csv, "\"%s\",", r->what ? r->what : "");
-  number(b->csv, r->value);
-  if (r->goal > 0) fprintf(b->csv, "%.6g", r->goal);
-  fprintf(b->csv, "\n");
-  fflush(b->csv); /* what is measured stays, should a later row fail */
+void measure_csv_row(FILE *csv, int ranks, int threads, const bench_row *r, double limit_seconds,
+                     const char *peer, const char *method, double peer_seconds) {
+  if (!csv) return;
+  fprintf(csv, "%s,%s,\"%s\",%d,%d,", r->op, r->shape, r->layouts ? r->layouts : "", ranks,
+          threads);
+  number(csv, r->seconds);
+  fprintf(csv, "%.0f,%.0f,", r->bytes, r->least);
+  number(csv, r->rate);
+  fprintf(csv, "%s,", r->unit ? r->unit : "");
+  number(csv, limit_seconds);
+  fprintf(csv, "\"%s\",\"%s\",", peer ? peer : "", method);
+  number(csv, peer_seconds);
+  fprintf(csv, "\"%s\",", r->what ? r->what : "");
+  number(csv, r->value);
+  if (r->goal > 0) fprintf(csv, "%.6g", r->goal);
+  fprintf(csv, "\n");
+  fflush(csv); /* what is measured stays, should a later row fail */
 }

@@ -4,19 +4,6 @@
 #include <omp.h>
 #include <string.h>
 
-static void open_csv(network *w, const char *name) {
-  w->csv = fopen(name, "a");
-  if (!w->csv) {
-    fprintf(stderr, "cannot write %s\n", name);
-    MPI_Abort(w->comm, 2);
-  }
-  fseek(w->csv, 0, SEEK_END);
-  if (ftell(w->csv) == 0)
-    fprintf(w->csv,
-            "op,shape,layouts,ranks,threads,seconds,bytes,least_bytes,rate,unit,peer,peer_seconds,"
-            "figure,value,goal\n");
-}
-
 /* The rows are about the wire: no two ranks may share memory. */
 static int are_nodes_apart(MPI_Comm comm) {
   MPI_Comm node;
@@ -48,7 +35,7 @@ int main(int argc, char **argv) {
   network_ok(&w, dtensor_init_device_mesh(w.comm, 1, (int64_t[]){-1}, NULL, &w.mesh), "mesh");
   w.threads = dtensor_mesh_threads(w.mesh);
   omp_set_num_threads(w.threads); /* the peers get what the library takes */
-  if (w.rank == 0 && csv) open_csv(&w, csv);
+  if (w.rank == 0 && csv) w.csv = measure_csv_open(w.comm, csv);
 
   network_print_header(&w);
   network_wire(&w);

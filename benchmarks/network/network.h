@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "benchmarks/measure.h"
+
 typedef struct network {
   MPI_Comm comm;
   int rank, ranks, threads;
@@ -20,18 +22,7 @@ typedef struct network {
 
 /* ---- report.c ---- */
 
-/* One measurement. Fields that do not apply stay 0 or NULL. */
-typedef struct network_row {
-  const char *op, *shape, *layouts;
-  double seconds;      /* median of repeats, slowest rank of each */
-  double bytes, least; /* received by all ranks, and the least possible */
-  double rate;         /* of `unit` per second */
-  const char *unit;
-  const char *peer;
-  double peer_seconds;
-  const char *what;   /* the figure that may have a goal: value must not be above it */
-  double value, goal; /* 0: no goal */
-} network_row;
+typedef bench_row network_row;
 
 void network_print_header(const network *w);
 void network_print(network *w, const network_row *row);
