@@ -142,18 +142,18 @@ static dtensor_status print_row(const dtensor_machine *machine, int64_t side,
 /* Of square matrices that grow with the mesh, both blocked over it as is the product. */
 static dtensor_status print_matmul(const dtensor_machine *machine, int64_t side) {
   const int64_t n = 2048 * side, ranks = side * side, shape[] = {n, n};
-  const int64_t per_node = topology_of(machine).ranks_per_node;
+  const dti_topology topology = topology_of(machine);
+  const int is_near = ranks <= topology.ranks_per_node;
   dti_layout blocked;
   dtensor_status status = layout_of(shape, side, "S0,S1", &blocked);
   if (status != DTENSOR_OK) return status;
-  const dti_matmul_problem problem = {
-      .a = &blocked,
-      .b = &blocked,
-      .c = &blocked,
-      .is_near = ranks <= per_node,
-      .element = ELEMENT,
-      .max_bytes = matmul_max_bytes,
-      .speed = dti_matmul_speed_of(machine, per_node, ranks <= per_node)};
+  const dti_matmul_problem problem = {.a = &blocked,
+                                      .b = &blocked,
+                                      .c = &blocked,
+                                      .is_near = is_near,
+                                      .element = ELEMENT,
+                                      .max_bytes = matmul_max_bytes,
+                                      .speed = dti_matmul_speed_of(machine, topology, is_near)};
   dti_matmul_plan plan;
   const double begin = now();
   status = dti_matmul_plan_make(&problem, &plan, NULL, NULL);

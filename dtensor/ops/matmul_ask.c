@@ -121,9 +121,8 @@ static dtensor_status plan_by_rules(const dti_call *call, dti_matmul_asked *aske
 /* What the planner of transfers knows too. Single precision is twice as fast; a complex
  * multiplication is four. */
 static dti_matmul_speed speed_of(const dtensor_mesh *mesh, dtensor_dtype dtype) {
-  dti_matmul_speed speed =
-      dti_matmul_speed_of(&dti_mesh_machine_of(mesh)->machine,
-                          dti_mesh_topology(mesh).ranks_per_node, dti_mesh_is_near(mesh));
+  dti_matmul_speed speed = dti_matmul_speed_of(&dti_mesh_machine_of(mesh)->machine,
+                                               dti_mesh_topology(mesh), dti_mesh_is_near(mesh));
   if (dtype == DTENSOR_F32 || dtype == DTENSOR_C64) speed.madd /= 2;
   if (is_complex(dtype)) speed.madd *= 4;
   return speed;

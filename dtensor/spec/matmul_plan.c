@@ -115,12 +115,18 @@ static void make_layouts(const dti_matmul_problem *problem, dti_matmul_plan *pla
 
 /* ---- costs */
 
-dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, int64_t ranks_per_node,
+dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, dti_topology topology,
                                      int is_near) {
   const double madd = 2 / machine->flops;
-  if (is_near) return (dti_matmul_speed){machine->meeting, machine->copy, madd};
-  return (dti_matmul_speed){machine->latency + 2 * machine->overhead,
-                            machine->byte * (double)ranks_per_node, madd};
+  if (is_near)
+    return (dti_matmul_speed){.latency = machine->meeting, .byte = machine->copy, .madd = madd};
+  return (dti_matmul_speed){
+      .latency = machine->latency + 2 * machine->overhead,
+      .byte = machine->byte * (double)topology.ranks_per_node,
+      .madd = madd,
+      .near_latency = topology.shared_memory ? machine->meeting : machine->node_latency,
+      .near_byte = topology.shared_memory ? machine->copy : machine->node_byte,
+      .ranks_per_node = topology.ranks_per_node};
 }
 
 /* The most that a rank has along a dimension. */
@@ -138,21 +144,36 @@ static double local_bytes(const dti_layout *x, size_t element) {
 }
 
 typedef struct movement {
-  double bytes, messages; /* of one rank */
+  double bytes;        /* of one rank */
+  double wire, starts; /* seconds for these, and for messages to begin */
   double room;
 } movement;
 
-static movement move(const dti_layout *from, const dti_layout *to, size_t element) {
-  movement cost = {0, 0, 0};
+/* Whether ranks that differ in the mesh dimensions from the first one that changes on are on one
+ * node. */
+static int stays_on_node(const dti_layout *from, const dti_layout *to, int64_t ranks_per_node) {
+  int64_t width = 1;
+  int m = 0;
+  while (m < from->mesh_ndim && dtensor_placement_equal(from->p[m], to->p[m])) m++;
+  for (; m < from->mesh_ndim; m++) width *= from->mesh[m];
+  return width <= ranks_per_node && ranks_per_node % width == 0;
+}
+
+static movement move(const dti_layout *from, const dti_layout *to,
+                     const dti_matmul_problem *problem) {
+  const dti_matmul_speed *speed = &problem->speed;
+  movement cost = {0, 0, 0, 0};
   if (dti_layout_equal(from, to)) return cost;
   double ranks = 1, peers = 1;
   for (int m = 0; m < from->mesh_ndim; m++) {
     ranks *= (double)from->mesh[m];
     if (!dtensor_placement_equal(from->p[m], to->p[m])) peers *= (double)from->mesh[m];
   }
-  cost.bytes = dti_move_cost(from, to, element) / ranks;
-  cost.messages = cost.bytes > 0 ? peers - 1 : 0;
-  cost.room = local_bytes(to, element);
+  const int is_near = stays_on_node(from, to, speed->ranks_per_node);
+  cost.bytes = dti_move_cost(from, to, problem->element) / ranks;
+  cost.wire = cost.bytes * (is_near ? speed->near_byte : speed->byte);
+  if (cost.bytes > 0) cost.starts = (peers - 1) * (is_near ? speed->near_latency : speed->latency);
+  cost.room = local_bytes(to, problem->element);
   return cost;
 }
 
@@ -177,9 +198,8 @@ static double product_room(const dti_matmul_problem *problem, const dti_matmul_p
 }
 
 dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmul_plan *plan) {
-  const movement a = move(problem->a, &plan->a, problem->element),
-                 b = move(problem->b, &plan->b, problem->element),
-                 c = move(&plan->c, &plan->out, problem->element);
+  const movement a = move(problem->a, &plan->a, problem), b = move(problem->b, &plan->b, problem),
+                 c = move(&plan->c, &plan->out, problem);
   const double product = c.room > 0 ? product_room(problem, plan) : 0;
   const double k = longest(&plan->a, 1);
   double operands = a.room + b.room;
@@ -201,8 +221,7 @@ dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmu
   plan->workspace = operands + product;
   plan->compute = longest(&plan->c, 0) * longest(&plan->c, 1) * k * problem->speed.madd;
   plan->communication =
-      (a.bytes + b.bytes + c.bytes) * problem->speed.byte +
-      ((a.messages + b.messages) * (double)plan->steps + c.messages) * problem->speed.latency;
+      a.wire + b.wire + c.wire + (a.starts + b.starts) * (double)plan->steps + c.starts;
   if (!problem->c) plan->communication += later_scatter(problem, plan) * problem->speed.byte;
   const double hidden = fmin(plan->compute, plan->communication);
   plan->seconds =

@@ -10,8 +10,7 @@
 
 #include <stddef.h>
 
-#include "dtensor/machine.h"
-#include "dtensor/spec/layout.h"
+#include "dtensor/spec/cost.h"
 
 typedef enum dti_matmul_split {
   DTI_MATMUL_M,
@@ -28,11 +27,15 @@ typedef struct dti_matmul_speed {
   double latency; /* a message */
   double byte;    /* a byte received */
   double madd;    /* a multiplication and an addition */
+  /* The same of messages and bytes along mesh dimensions whose ranks are on one node, where so many
+   * ranks are on each; 0: there is no difference. */
+  double near_latency, near_byte;
+  int64_t ranks_per_node;
 } dti_matmul_speed;
 
 /* Of a rank of a mesh on a machine, in double precision. Bytes come over a link that the ranks of a
- * node share, or if all of the mesh share memory from there. */
-dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, int64_t ranks_per_node,
+ * node share; from ranks of the node, and if all of the mesh share memory, from there. */
+dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, dti_topology topology,
                                      int is_near);
 
 typedef struct dti_matmul_problem {

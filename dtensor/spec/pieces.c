@@ -42,6 +42,33 @@ static int by_owner_then_place(const void *a, const void *b) {
   return x->mine < y->mine ? -1 : x->mine > y->mine;
 }
 
+/* By owner, stably: cuts come in the order of their places. Owners that take turns are counted, as
+ * there are few of them for so many cuts. */
+static dtensor_status sort(cutter *c) {
+  int64_t owners = 0;
+  for (int64_t i = 0; i < c->count; i++)
+    if (c->cuts[i].owner >= owners) owners = c->cuts[i].owner + 1;
+  if (owners > 2 * c->count) {
+    qsort(c->cuts, (size_t)c->count, sizeof *c->cuts, by_owner_then_place);
+    return DTENSOR_OK;
+  }
+  cut *sorted = malloc((size_t)c->count * sizeof *sorted);
+  int64_t *at = calloc((size_t)owners + 1, sizeof *at);
+  if (sorted && at) {
+    for (int64_t i = 0; i < c->count; i++) at[c->cuts[i].owner + 1]++;
+    for (int64_t owner = 0; owner < owners; owner++) at[owner + 1] += at[owner];
+    for (int64_t i = 0; i < c->count; i++) sorted[at[c->cuts[i].owner]++] = c->cuts[i];
+    cut *unsorted = c->cuts;
+    c->cuts = sorted;
+    sorted = unsorted;
+  }
+  const int ok = sorted && at;
+  free(sorted);
+  free(at);
+  DTI_CHECK(ok, DTENSOR_ENOMEM, "no memory to sort %lld pieces", (long long)c->count);
+  return DTENSOR_OK;
+}
+
 static void append_run(dti_run runs[], int64_t first, int64_t *count, int64_t begin,
                        int64_t length) {
   dti_run *last = *count ? &runs[first + *count - 1] : NULL;
@@ -103,7 +130,7 @@ dtensor_status dti_pieces_cut(const dti_axis *mine, const int64_t coord[], const
   /* Runs come in order; only periodic owners come back and need sorting. */
   int sorted = 1;
   for (int64_t i = 1; i < c.count; i++) sorted &= c.cuts[i - 1].owner <= c.cuts[i].owner;
-  if (!sorted) qsort(c.cuts, (size_t)c.count, sizeof *c.cuts, by_owner_then_place);
+  if (!sorted) DTI_TRY_OR(done, status, sort(&c));
   status = group(&c, pieces);
 done:
   free(c.cuts);

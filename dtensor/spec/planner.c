@@ -311,7 +311,9 @@ static int is_known(const planner *p, const dti_way *way) {
 static int find_chain(const planner *p, const dti_route *route, dti_chain_order order, int merged,
                       dti_way *way) {
   return dti_way_of_chain(&p->ends, route, order, merged, way) && way->steps > route->steps &&
-         dti_way_pieces_at_most(&p->ends, way) <= DTI_MANY_PIECES && !is_known(p, way);
+         dti_way_pieces_at_most(&p->ends, way) <=
+             DTI_PIECES_PER_PEER * (dti_way_peers_at_most(&p->ends, way) + 1) &&
+         !is_known(p, way);
 }
 
 /* Beside the direct way, or where that is not looked at (NULL), of no more than so many peers. */

@@ -45,8 +45,9 @@ typedef struct dti_candidates {
  * looked at: planning must not take longer than what is planned. */
 #define DTI_MANY_PEERS 4096
 
-/* Neither is a chain whose steps cut arrays into more pieces than this. */
-#define DTI_MANY_PIECES (1 << 18)
+/* Neither is a chain whose steps cut arrays into more pieces than this for each rank that it talks
+ * to: planning takes a time and memory for each piece. */
+#define DTI_PIECES_PER_PEER 150
 
 /* A sum of more contributions than this is made along one mesh dimension after the other, the last
  * one first, as nobody can talk to so many. All others, and sums of 2-byte elements, are made at

@@ -85,7 +85,7 @@ DTEST(Growth, ProductsKeepToTheirMemory) {
                                   .b = &blocked,
                                   .c = &blocked,
                                   .element = ELEMENT,
-                                  .speed = dti_matmul_speed_of(&machine, 64, 0)};
+                                  .speed = dti_matmul_speed_of(&machine, (dti_topology){64, 1}, 0)};
     dti_matmul_plan unlimited, plan;
     EXPECT_OK(dti_matmul_plan_make(&problem, &unlimited, NULL, NULL));
     problem.max_bytes = 256 << 20;

@@ -8,7 +8,7 @@
 #include "dtensor/spec/route.h"
 #include "tests/harness/dtest.h"
 
-static const dti_matmul_speed speed = {2e-6, 4e-10, 2.5e-11};
+static const dti_matmul_speed speed = {.latency = 2e-6, .byte = 4e-10, .madd = 2.5e-11};
 
 static dti_layout layout_on(int mesh_ndim, const int64_t mesh[], int64_t rows, int64_t columns,
                             const dtensor_placement p[]) {
@@ -105,6 +105,31 @@ DTEST(MatmulPlan, SplitsWhatIsLong) {
   EXPECT_STREQ(splits_on(256, 65536, 256, "S(1),S(1)", "S(1),S(1)", "S(1),S(1)"), "n,n");
   EXPECT_STREQ(splits_on(256, 256, 65536, "S(1),S(1)", "S(0),S(0)", "S(0),S(0)"), "k,k");
   EXPECT_STREQ(splits_on(2, 4096, 2, "P,R", "R,S(1)", NULL), "linear in a,n");
+}
+
+/* What comes along the second mesh dimension comes from ranks of the same node. */
+DTEST(MatmulPlan, NodesAreFasterInside) {
+  const int64_t mesh[] = {2, 4}, n = 1024;
+  const dti_layout a = layout_of(2, mesh, n, n, "S(0),S(1)"),
+                   b = layout_of(2, mesh, n, n, "R,S(1)"),
+                   c = layout_of(2, mesh, n, n, "S(0),S(1)");
+  const dtensor_machine machine = dtensor_machine_default();
+  const dti_matmul_problem problem = {
+      .a = &a,
+      .b = &b,
+      .c = &c,
+      .element = 8,
+      .speed = dti_matmul_speed_of(&machine, (dti_topology){4, 1}, 0)};
+  dti_matmul_plan plan;
+  REQUIRE_OK(dti_matmul_plan_make(&problem, &plan, NULL, NULL));
+  const double bytes = 8.0 * n / 2 * n * 3 / 4;
+  EXPECT_NEAR(plan.received[0], bytes, 1);
+  EXPECT_EQ(plan.received[1] + plan.received[2], 0);
+  EXPECT_NEAR(plan.communication, bytes * machine.copy + 3 * machine.meeting, 1e-9);
+  dti_matmul_problem far = problem;
+  far.speed.ranks_per_node = 2; /* a line is two nodes */
+  REQUIRE_OK(dti_matmul_plan_make(&far, &plan, NULL, NULL));
+  EXPECT_GT(plan.communication, 2 * bytes * machine.copy);
 }
 
 /* Sequential steps until the workspace fits, and a refusal that says what would. */
