@@ -135,6 +135,17 @@ static int can_be_collective(const planner *p, const dti_way *way, int i) {
   return dti_collective_bytes_fit(&bytes, p->q->message_limit, p->q->max_bytes, way->steps);
 }
 
+/* What cannot be cut may be above the cap. */
+static int step_fits(const planner *p, const dti_way *way, int i, dti_engine engine) {
+  dti_step step = way->step[i];
+  step.engine = engine;
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const dti_price price = price_of(p, way, k, i, &step);
+    if (rounds_to_fit(&price, bytes_between(p, way, k, i), p->q->max_bytes) == 0) return 0;
+  }
+  return 1;
+}
+
 static dti_engine fastest(const planner *p, const dti_way *way, int i) {
   const dti_topology topology = p->q->topology;
   const dti_step *step = &way->step[i];
@@ -148,7 +159,7 @@ static dti_engine fastest(const planner *p, const dti_way *way, int i) {
   dti_engine best = DTI_ENGINE_DIRECT;
   double least = slowest(p, way, i, best);
   for (int engine = DTI_ENGINE_COLLECTIVE; engine <= DTI_ENGINE_HIERARCHICAL; engine++) {
-    if (!can[engine]) continue;
+    if (!can[engine] || !step_fits(p, way, i, (dti_engine)engine)) continue;
     const double seconds = slowest(p, way, i, (dti_engine)engine);
     if (seconds >= least) continue;
     least = seconds;

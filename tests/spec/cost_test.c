@@ -106,6 +106,17 @@ DTEST(Cost, ACapCutsMessagesIntoRounds) {
   EXPECT_CONTAINS(dtensor_last_error(), "allows 64 bytes");
 }
 
+/* Carriers keep whole messages: where there is no room for these, steps are not left to them. */
+DTEST(Cost, ACapRulesOutCarriers) {
+  setting s = {far_away(), 256, {8, 8}, 8, 0, 1};
+  EXPECT_EQ(best(&s, "S0,S0", "S1,S1")->engine, DTI_ENGINE_HIERARCHICAL);
+  s.max_bytes = candidates.list[0].cost.workspace - 1;
+  const dti_candidate *capped = best(&s, "S0,S0", "S1,S1");
+  EXPECT_TRUE(capped->fits);
+  for (int i = 0; i < capped->route.steps; i++)
+    EXPECT_NE(capped->route.step[i].engine, DTI_ENGINE_HIERARCHICAL);
+}
+
 /* What lies in between counts too, and no round makes it smaller. */
 DTEST(Cost, ACapCanRuleOutAStepInBetween) {
   setting s = {dtensor_machine_default(), 2048, {8, 1}, 8, 0, 1};

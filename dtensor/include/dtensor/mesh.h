@@ -32,7 +32,7 @@ typedef struct dtensor_mesh_opts {
  * by the caller: dtensor_mesh_destroy().
  *
  * Needs MPI_THREAD_FUNNELED, and calls from the thread that initialised MPI.
- * Cost: one all-reduce of a few words, and on the first mesh of comm an MPI_Comm_dup.
+ * Cost: one all-reduce of a few words, and on the first mesh of comm an MPI_Comm_dup and a few more.
  *
  * Errors: DTENSOR_EINVAL     sizes that do not make up the communicator's size, bad names
  *         DTENSOR_EMPI       MPI is not initialised, or below MPI_THREAD_FUNNELED, or failed
