@@ -122,7 +122,7 @@ static void check_promise(dtensor *x, const dtensor_placement p[2], int64_t max_
 }
 
 COLLECTIVE_TEST(ExplainNamesTheEngineThatRuns) {
-  static const int64_t caps[] = {0, 1 << 20, 40000, 8000, 2000};
+  static const int64_t caps[] = {0, 40000, 4000};
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(full_grid(world, &mesh));
   for (int from = 0; from < LAYOUTS; from++) {
@@ -130,7 +130,7 @@ COLLECTIVE_TEST(ExplainNamesTheEngineThatRuns) {
     for (int to = 0; x && to < LAYOUTS; to++) {
       dtensor_placement p[2];
       REQUIRE_OK(dtensor_placements_parse(layouts[to], 2, p));
-      for (int c = 0; c < 5; c++) check_promise(x, p, caps[c], layouts[to]);
+      for (int c = 0; c < 3; c++) check_promise(x, p, caps[c], layouts[to]);
     }
     dtensor_destroy(&x);
   }
