@@ -32,12 +32,12 @@ typedef struct dtensor_mesh_opts {
  * by the caller: dtensor_mesh_destroy().
  *
  * Needs MPI_THREAD_FUNNELED, and calls from the thread that initialised MPI.
- * Cost: one all-reduce of a few words, and on the first mesh of comm an MPI_Comm_dup and a few more.
+ * Cost: one all-reduce of a few words, and on the first mesh of comm an MPI_Comm_dup and some more.
  *
  * Errors: DTENSOR_EINVAL     sizes that do not make up the communicator's size, bad names
  *         DTENSOR_EMPI       MPI is not initialised, or below MPI_THREAD_FUNNELED, or failed
- *         DTENSOR_EIO, DTENSOR_EINVAL  on the first mesh of comm: the file that DTENSOR_MACHINE names
- *                            (dtensor_machine_load) cannot be read, or a line of it is wrong
+ *         DTENSOR_EIO        on the first mesh of comm: the file that DTENSOR_MACHINE names
+ *                            cannot be read; DTENSOR_EINVAL if a line of it is wrong
  *         DTENSOR_EDIVERGED  the ranks gave different arguments
  *
  * Source: PyTorch init_device_mesh(). */
