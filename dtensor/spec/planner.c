@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
-#include "dtensor/spec/collective_bytes.h"
 #include "dtensor/spec/split_kind.h"
-#include "dtensor/spec/way.h"
+#include "dtensor/spec/step_engine.h"
 
 static _Thread_local int forced_engine = -1;
 
@@ -20,40 +19,6 @@ typedef struct planner {
   dti_candidates *out;
 } planner;
 
-static int64_t local_bytes(const planner *p, const dti_layout *layout, int which) {
-  int64_t coord[DTENSOR_MAX_NDIM], shape[DTENSOR_MAX_NDIM];
-  dti_mesh_unravel(layout->mesh_ndim, layout->mesh, dti_way_place(which, layout), coord);
-  dti_layout_local(layout, coord, shape, NULL);
-  return dti_numel(layout->ndim, shape) * (int64_t)p->q->element;
-}
-
-static dti_price price_of(const planner *p, const dti_way *way, int which, int i,
-                          const dti_step *step) {
-  const dti_question *q = p->q;
-  const int64_t ranks =
-      p->ends.from_ranks > p->ends.to_ranks ? p->ends.from_ranks : p->ends.to_ranks;
-  if (step->kind == DTI_STEP_GATHER)
-    return dti_gather_price(q->machine, q->topology, step, local_bytes(p, &step->to, which));
-  return dti_exchange_price(q->machine, q->topology, ranks, q->element, step, way->group[i],
-                            &way->volume[which][i]);
-}
-
-/* Arrays in between that live while step i runs. */
-static int64_t bytes_between(const planner *p, const dti_way *way, int which, int i) {
-  int64_t bytes = 0;
-  if (i > 0) bytes += local_bytes(p, &way->step[i - 1].to, which);
-  if (i + 1 < way->steps) bytes += local_bytes(p, &way->step[i].to, which);
-  return bytes;
-}
-
-/* In how many rounds a step must go to fit; 0 if it cannot. */
-static int64_t rounds_to_fit(const dti_price *price, int64_t between, int64_t max_bytes) {
-  if (max_bytes == 0 || between + price->cost.workspace <= max_bytes) return 1;
-  if (between >= max_bytes) return 0;
-  const int64_t rounds = dti_ceil_div(price->cost.workspace, max_bytes - between);
-  return rounds <= price->rounds_most ? rounds : 0;
-}
-
 static void cut_into_rounds(const planner *p, const dti_way *way, dti_candidate *c) {
   c->fits = 1;
   c->rounds = 1;
@@ -61,8 +26,9 @@ static void cut_into_rounds(const planner *p, const dti_way *way, dti_candidate 
     dti_step *step = &c->route.step[i];
     step->rounds = 1;
     for (int k = 0; k < DTI_WAY_PLACES; k++) {
-      const dti_price price = price_of(p, way, k, i, step);
-      const int64_t rounds = rounds_to_fit(&price, bytes_between(p, way, k, i), p->q->max_bytes);
+      const dti_price price = dti_step_price(p->q, &p->ends, way, k, i, step);
+      const int64_t rounds =
+          dti_rounds_to_fit(&price, dti_step_between(p->q, way, k, i), p->q->max_bytes);
       if (rounds == 0) c->fits = 0;
       if (rounds > step->rounds) step->rounds = rounds;
     }
@@ -74,9 +40,9 @@ static dti_cost cost_at(const planner *p, const dti_way *way, int which, const d
   dti_cost sum = {0};
   for (int i = 0; i < way->steps; i++) {
     const int64_t rounds = c->route.step[i].rounds;
-    const dti_price price = price_of(p, way, which, i, &c->route.step[i]);
+    const dti_price price = dti_step_price(p->q, &p->ends, way, which, i, &c->route.step[i]);
     const int64_t workspace =
-        bytes_between(p, way, which, i) + dti_ceil_div(price.cost.workspace, rounds);
+        dti_step_between(p->q, way, which, i) + dti_ceil_div(price.cost.workspace, rounds);
     sum.seconds += price.cost.seconds + (double)(rounds - 1) * price.round_seconds;
     sum.messages += price.cost.messages * rounds;
     sum.bytes_received += price.cost.bytes_received;
@@ -115,59 +81,6 @@ static void add_uniform(const planner *p, const dti_way *way, dti_engine engine)
   price_candidate(p, way, new_candidate(p, way, engine));
 }
 
-static double slowest(const planner *p, const dti_way *way, int i, dti_engine engine) {
-  dti_step step = way->step[i];
-  step.engine = engine;
-  double seconds = 0;
-  for (int k = 0; k < DTI_WAY_PLACES; k++) {
-    const double here = price_of(p, way, k, i, &step).cost.seconds;
-    if (here > seconds) seconds = here;
-  }
-  return seconds;
-}
-
-/* As the step would run: a collective that does not fit would be messages after all. */
-static int can_be_collective(const planner *p, const dti_way *way, int i) {
-  if (!p->q->same_mesh || way->step[i].mesh_dims == 0) return 0;
-  dti_collective_bytes bytes = {0, 0};
-  dti_collective_bytes_add(i == 0 ? p->q->from : &way->step[i - 1].to, &way->step[i], p->q->element,
-                           &bytes);
-  return dti_collective_bytes_fit(&bytes, p->q->message_limit, p->q->max_bytes, way->steps);
-}
-
-/* What cannot be cut may be above the cap. */
-static int step_fits(const planner *p, const dti_way *way, int i, dti_engine engine) {
-  dti_step step = way->step[i];
-  step.engine = engine;
-  for (int k = 0; k < DTI_WAY_PLACES; k++) {
-    const dti_price price = price_of(p, way, k, i, &step);
-    if (rounds_to_fit(&price, bytes_between(p, way, k, i), p->q->max_bytes) == 0) return 0;
-  }
-  return 1;
-}
-
-static dti_engine fastest(const planner *p, const dti_way *way, int i) {
-  const dti_topology topology = p->q->topology;
-  const dti_step *step = &way->step[i];
-  if (step->kind != DTI_STEP_EXCHANGE) return DTI_ENGINE_DIRECT;
-  const int can[] = {[DTI_ENGINE_COLLECTIVE] = can_be_collective(p, way, i),
-                     [DTI_ENGINE_HIERARCHICAL] = topology.shared_memory &&
-                                                 topology.ranks_per_node > 1 &&
-                                                 dti_way_leaves_node(way, i)};
-  if (can[DTI_ENGINE_COLLECTIVE] && forced_engine == DTI_ENGINE_COLLECTIVE)
-    return DTI_ENGINE_COLLECTIVE;
-  dti_engine best = DTI_ENGINE_DIRECT;
-  double least = slowest(p, way, i, best);
-  for (int engine = DTI_ENGINE_COLLECTIVE; engine <= DTI_ENGINE_HIERARCHICAL; engine++) {
-    if (!can[engine] || !step_fits(p, way, i, (dti_engine)engine)) continue;
-    const double seconds = slowest(p, way, i, (dti_engine)engine);
-    if (seconds >= least) continue;
-    least = seconds;
-    best = (dti_engine)engine;
-  }
-  return best;
-}
-
 /* Each step by its fastest engine; the candidate is named after the one that is the least like
  * sending messages. It is a new one only if the steps differ, or `is_new` says that nothing else
  * goes this way. */
@@ -175,7 +88,7 @@ static void add_mixed(const planner *p, const dti_way *way, int is_new) {
   dti_candidate *c = new_candidate(p, way, DTI_ENGINE_DIRECT);
   unsigned engines = 0;
   for (int i = 0; i < way->steps; i++) {
-    c->route.step[i].engine = fastest(p, way, i);
+    c->route.step[i].engine = dti_step_engine(p->q, &p->ends, way, i);
     engines |= 1u << c->route.step[i].engine;
   }
   if (engines & (1u << DTI_ENGINE_HIERARCHICAL)) c->engine = DTI_ENGINE_HIERARCHICAL;
