@@ -14,11 +14,13 @@
 
 static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *from,
                                    const dti_layout *to, const dti_box *box, int64_t *bytes) {
-  const dti_transfer_end source = {.mesh = job->mesh, .layout = from};
-  const dti_transfer_end target = {.mesh = job->mesh, .layout = to};
+  const dti_transfer_item item = {.from = {.mesh = job->mesh, .layout = from},
+                                  .to = {.mesh = job->mesh, .layout = to},
+                                  .box = box,
+                                  .dtype = job->dtype};
+  const dti_transfer_terms terms = {.is_near = dti_mesh_is_near(job->mesh)};
   dti_transfer_plan *plan;
-  DTI_TRY(dti_transfer_plan_get(&source, &target, box, job->dtype, 0, dti_mesh_is_near(job->mesh),
-                                0, &plan));
+  DTI_TRY(dti_transfer_plan_get(&item, &terms, &plan));
   *bytes += dti_transfer_plan_count(plan, job->mesh, dtensor_dtype_size(job->dtype)).bytes_received;
   dti_transfer_plan_release(&plan);
   return DTENSOR_OK;

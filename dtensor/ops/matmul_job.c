@@ -218,10 +218,12 @@ static dtensor_status make_runs(dti_matmul_job *job) {
 static dtensor_status count_reads(dti_operand *operand) {
   const dtensor *x = operand->source;
   if (operand->mode != DTI_OPERAND_IN_PLACE || !moves(&x->layout, operand->work)) return DTENSOR_OK;
-  const dti_transfer_end from = {.mesh = x->mesh, .layout = &x->layout},
-                         to = {.mesh = x->mesh, .layout = operand->work};
+  const dti_transfer_item item = {.from = {.mesh = x->mesh, .layout = &x->layout},
+                                  .to = {.mesh = x->mesh, .layout = operand->work},
+                                  .dtype = x->dtype};
+  const dti_transfer_terms terms = {.is_near = 1};
   dti_transfer_plan *plan;
-  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, x->dtype, 0, 1, 0, &plan));
+  DTI_TRY(dti_transfer_plan_get(&item, &terms, &plan));
   operand->read = dti_transfer_plan_count(plan, x->mesh, dtensor_dtype_size(x->dtype));
   dti_transfer_plan_release(&plan);
   return DTENSOR_OK;

@@ -72,20 +72,19 @@ static dtensor_status list_options(const dti_question *question, dtensor_plan_in
 
 /* DTENSOR_EBUDGET leaves the options in *info. */
 static dtensor_status answer(const inquiry *q, dtensor_plan_info *info) {
-  const dti_transfer_end from = dti_tensor_end(q->x);
-  const dti_transfer_end to = {.mesh = q->x->mesh, .layout = &q->to};
+  const dti_transfer_item item = dti_transfer_item_of(q->x, q->x->mesh, &q->to, NULL);
   const dti_topology topology = dti_mesh_topology(q->x->mesh);
   *info = (dtensor_plan_info){.steps = 1,
                               .rounds = 1,
                               .ranks_per_node = topology.ranks_per_node,
                               .shared_memory = topology.shared_memory};
-  if (dti_transfer_plan_moves_nothing(&from, &to, NULL)) return DTENSOR_OK;
-  const int is_near = dti_mesh_is_near(q->x->mesh);
-  const dti_question question =
-      dti_transfer_plan_question(&from, &to, q->x->dtype, q->max_bytes, is_near, 0);
+  if (dti_transfer_plan_moves_nothing(&item)) return DTENSOR_OK;
+  const dti_transfer_terms terms = {.max_bytes = q->max_bytes,
+                                    .is_near = dti_mesh_is_near(q->x->mesh)};
+  const dti_question question = dti_transfer_plan_question(&item, &terms);
   DTI_TRY(list_options(&question, info));
   dti_transfer_plan *plan;
-  DTI_TRY(dti_transfer_plan_get(&from, &to, NULL, q->x->dtype, q->max_bytes, is_near, 0, &plan));
+  DTI_TRY(dti_transfer_plan_get(&item, &terms, &plan));
   const dti_transfer_plan_totals mine =
       dti_transfer_plan_count(plan, q->x->mesh, dtensor_dtype_size(q->x->dtype));
   dti_transfer_plan_release(&plan);

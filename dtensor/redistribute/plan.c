@@ -18,19 +18,19 @@ void dti_transfer_plan_release(dti_transfer_plan **plan_) {
   free(plan);
 }
 
-dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                                        dtensor_dtype dtype, int64_t max_bytes, int is_near,
-                                        int in_batch) {
-  return (dti_question){.from = from->layout,
-                        .to = to->layout,
-                        .same_mesh = dti_mesh_same(from->mesh, to->mesh),
-                        .element = dtensor_dtype_size(dtype),
-                        .max_bytes = max_bytes,
+dti_question dti_transfer_plan_question(const dti_transfer_item *item,
+                                        const dti_transfer_terms *terms) {
+  const dtensor_mesh *to = item->to.mesh;
+  return (dti_question){.from = item->from.layout,
+                        .to = item->to.layout,
+                        .same_mesh = dti_mesh_same(item->from.mesh, to),
+                        .element = dtensor_dtype_size(item->dtype),
+                        .max_bytes = terms->max_bytes,
                         .message_limit = (int64_t)dti_comm_message_limit(),
-                        .is_near = is_near,
-                        .in_batch = in_batch,
-                        .machine = &dti_mesh_machine_of(to->mesh)->machine,
-                        .topology = dti_mesh_topology(to->mesh)};
+                        .is_near = terms->is_near,
+                        .in_batch = terms->in_batch,
+                        .machine = &dti_mesh_machine_of(to)->machine,
+                        .topology = dti_mesh_topology(to)};
 }
 
 static int is_everywhere(const dti_layout *layout) {
@@ -45,11 +45,11 @@ static int is_in_place(const dti_box *box, int ndim) {
   return 1;
 }
 
-int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
-                                    const dti_box *box) {
-  if (!dti_mesh_same(from->mesh, to->mesh)) return 0;
-  if (to->mesh->size == 1 || (box && is_everywhere(from->layout))) return 1;
-  return is_in_place(box, to->layout->ndim) && dti_layout_is_local(from->layout, to->layout);
+int dti_transfer_plan_moves_nothing(const dti_transfer_item *item) {
+  const dti_layout *from = item->from.layout, *to = item->to.layout;
+  if (!dti_mesh_same(item->from.mesh, item->to.mesh)) return 0;
+  if (item->to.mesh->size == 1 || (item->box && is_everywhere(from))) return 1;
+  return is_in_place(item->box, to->ndim) && dti_layout_is_local(from, to);
 }
 
 /* Placements borrow their sizes; a plan outlives the tensors that it was made for. */
@@ -110,13 +110,12 @@ int64_t dti_two_meshes_source_place(int64_t to_place, const void *ctx) {
 }
 
 /* This rank's part in each step. */
-static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer_end *from,
-                                     const dti_transfer_end *to, const dti_box *box) {
-  const dti_two_meshes meshes = {from->mesh, to->mesh};
-  const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
+static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer_item *item) {
+  const dti_two_meshes meshes = {item->from.mesh, item->to.mesh};
+  const int same_mesh = dti_mesh_same(meshes.from, meshes.to);
   for (int i = 0; i < plan->route.steps; i++) {
     if (plan->route.step[i].kind == DTI_STEP_GATHER) continue;
-    dti_box part = box ? *box : dti_box_whole(&plan->to);
+    dti_box part = item->box ? *item->box : dti_box_whole(&plan->to);
     /* What lies in between is the box alone. */
     if (i > 0) memset(part.from, 0, sizeof part.from);
     if (i + 1 < plan->route.steps) memset(part.to, 0, sizeof part.to);
@@ -127,8 +126,8 @@ static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer
         .from = i == 0 ? &plan->from : &plan->route.step[i - 1].to,
         .to = shares_out ? &plan->route.shares : &plan->route.step[i].to,
         .box = &shared,
-        .from_place = i == 0 ? from->mesh->rank : to->mesh->rank,
-        .to_place = to->mesh->rank,
+        .from_place = i == 0 ? meshes.from->rank : meshes.to->rank,
+        .to_place = meshes.to->rank,
         .same_mesh = same_mesh || i > 0,
         .source_place_of = dti_two_meshes_source_place,
         .ctx = &meshes,
@@ -146,27 +145,25 @@ static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer
   return DTENSOR_OK;
 }
 
-dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
-                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                      int is_near, int in_batch, dti_transfer_plan **out) {
+dtensor_status dti_transfer_plan_make(const dti_transfer_item *item,
+                                      const dti_transfer_terms *terms, dti_transfer_plan **out) {
   *out = NULL;
   dti_transfer_plan *plan = NULL;
-  DTI_TRY(new_plan(from->layout, to->layout, &plan));
+  DTI_TRY(new_plan(item->from.layout, item->to.layout, &plan));
   dtensor_status status = DTENSOR_OK;
-  plan->is_local = dti_transfer_plan_moves_nothing(from, to, box);
+  plan->is_local = dti_transfer_plan_moves_nothing(item);
   if (plan->is_local) {
     plan->route = (dti_route){.steps = 1, .step = {{.kind = DTI_STEP_EXCHANGE, .to = plan->to}}};
-  } else if (box) {
-    dti_route_make(&plan->from, &plan->to, box, dti_mesh_same(from->mesh, to->mesh), is_near,
-                   dtensor_dtype_size(dtype), &plan->route);
+  } else if (item->box) {
+    dti_route_make(&plan->from, &plan->to, item->box, dti_mesh_same(item->from.mesh, item->to.mesh),
+                   terms->is_near, dtensor_dtype_size(item->dtype), &plan->route);
   } else {
-    dti_question question =
-        dti_transfer_plan_question(from, to, dtype, max_bytes, is_near, in_batch);
+    dti_question question = dti_transfer_plan_question(item, terms);
     question.from = &plan->from; /* the route's layouts point to the sizes of these */
     question.to = &plan->to;
     status = choose(&question, plan);
   }
-  if (status == DTENSOR_OK) status = plan_exchanges(plan, from, to, box);
+  if (status == DTENSOR_OK) status = plan_exchanges(plan, item);
   if (status != DTENSOR_OK) dti_transfer_plan_release(&plan);
   *out = plan;
   return status;

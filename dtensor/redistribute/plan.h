@@ -21,25 +21,27 @@ typedef struct dti_transfer_plan {
   size_t bytes;                            /* of heap */
 } dti_transfer_plan;
 
+/* What a plan depends on beside what moves. */
+typedef struct dti_transfer_terms {
+  int64_t max_bytes; /* of workspace; 0: no limit */
+  int is_near;       /* all ranks share memory */
+  int in_batch;      /* others travel with it */
+} dti_transfer_terms;
+
 /* The plan of a transfer: the remembered one, or a new one that is remembered. Local; every rank
  * comes to the same route and to the same DTENSOR_EBUDGET. Retained for the caller, who may hold it
- * after it was forgotten. Plans of boxes (NULL: everything moves) are not remembered.
- *
- *   max_bytes  of workspace; 0: no limit
- *   is_near    all ranks share memory
- *   in_batch   others travel with it
+ * after it was forgotten. Plans of boxes are not remembered. Of the item, where its arrays are is
+ * not read.
  *
  * Errors: DTENSOR_EBUDGET  no way fits: on all ranks
  *         DTENSOR_ENOMEM   on this rank */
-dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                                     const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                     int is_near, int in_batch, dti_transfer_plan **plan);
+dtensor_status dti_transfer_plan_get(const dti_transfer_item *item, const dti_transfer_terms *terms,
+                                     dti_transfer_plan **plan);
 void dti_transfer_plan_release(dti_transfer_plan **plan);
 
 /* The question that a transfer of everything puts to the planner. */
-dti_question dti_transfer_plan_question(const dti_transfer_end *from, const dti_transfer_end *to,
-                                        dtensor_dtype dtype, int64_t max_bytes, int is_near,
-                                        int in_batch);
+dti_question dti_transfer_plan_question(const dti_transfer_item *item,
+                                        const dti_transfer_terms *terms);
 
 /* For exchanges between two meshes: dti_exchange_ends.source_place_of, and its ctx. */
 typedef struct dti_two_meshes {
@@ -48,13 +50,11 @@ typedef struct dti_two_meshes {
 int64_t dti_two_meshes_source_place(int64_t to_place, const void *ctx);
 
 /* 1 if no rank has anything to send to another: the same answer on all of them. */
-int dti_transfer_plan_moves_nothing(const dti_transfer_end *from, const dti_transfer_end *to,
-                                    const dti_box *box);
+int dti_transfer_plan_moves_nothing(const dti_transfer_item *item);
 
 /* A new plan, whether there is a remembered one or not. */
-dtensor_status dti_transfer_plan_make(const dti_transfer_end *from, const dti_transfer_end *to,
-                                      const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                      int is_near, int in_batch, dti_transfer_plan **plan);
+dtensor_status dti_transfer_plan_make(const dti_transfer_item *item,
+                                      const dti_transfer_terms *terms, dti_transfer_plan **plan);
 
 /* What this rank sends and receives. */
 typedef struct dti_transfer_plan_totals {

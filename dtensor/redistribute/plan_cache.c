@@ -157,8 +157,8 @@ static uint64_t hash_of(uint64_t hash, const dti_layout *layout) {
   return hash;
 }
 
-static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
-                       dtensor_dtype dtype, int64_t max_bytes, int is_near, int in_batch) {
+static plan_key key_of(const dti_transfer_item *item, const dti_transfer_terms *terms) {
+  const dti_transfer_end *from = &item->from, *to = &item->to;
   const dti_topology topology = dti_mesh_topology(to->mesh);
   const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
   return (plan_key){
@@ -171,23 +171,22 @@ static plan_key key_of(const dti_transfer_end *from, const dti_transfer_end *to,
       .ranks_per_node = topology.ranks_per_node,
       .shared_memory = topology.shared_memory,
       .machine = dti_mesh_machine_of(to->mesh)->version,
-      .element = dtensor_dtype_size(dtype),
-      .max_bytes = max_bytes,
+      .element = dtensor_dtype_size(item->dtype),
+      .max_bytes = terms->max_bytes,
       .message_limit = (int64_t)dti_comm_message_limit(),
-      .is_near = is_near,
-      .in_batch = in_batch,
+      .is_near = terms->is_near,
+      .in_batch = terms->in_batch,
       .forced_engine = dti_route_forced_engine(),
   };
 }
 
-dtensor_status dti_transfer_plan_get(const dti_transfer_end *from, const dti_transfer_end *to,
-                                     const dti_box *box, dtensor_dtype dtype, int64_t max_bytes,
-                                     int is_near, int in_batch, dti_transfer_plan **plan) {
-  if (box) return dti_transfer_plan_make(from, to, box, dtype, max_bytes, is_near, in_batch, plan);
-  plan_key key = key_of(from, to, dtype, max_bytes, is_near, in_batch);
+dtensor_status dti_transfer_plan_get(const dti_transfer_item *item, const dti_transfer_terms *terms,
+                                     dti_transfer_plan **plan) {
+  if (item->box) return dti_transfer_plan_make(item, terms, plan);
+  plan_key key = key_of(item, terms);
   *plan = find(&key);
   if (*plan) return DTENSOR_OK;
-  DTI_TRY(dti_transfer_plan_make(from, to, NULL, dtype, max_bytes, is_near, in_batch, plan));
+  DTI_TRY(dti_transfer_plan_make(item, terms, plan));
   key.from = &(*plan)->from;
   key.to = &(*plan)->to;
   put(&key, *plan);

@@ -22,8 +22,7 @@ static int64_t max_bytes(const dti_steps_request *request) {
 dtensor_status dti_steps_begin(dti_steps_request *request) {
   request->is_local = 1;
   for (int i = 0; i < request->n; i++)
-    request->is_local &= dti_transfer_plan_moves_nothing(
-        &request->items[i].from, &request->items[i].to, request->items[i].box);
+    request->is_local &= dti_transfer_plan_moves_nothing(&request->items[i]);
   request->node = NULL;
   request->is_near = 0;
   request->meetings = 0;
@@ -149,11 +148,10 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   DTI_CHECK(steps->plan, DTENSOR_ENOMEM, "no memory for %zu plans", n);
   steps->n = request->n;
   *legs = 1;
+  const dti_transfer_terms terms = {
+      .max_bytes = max_bytes(request), .is_near = request->is_near, .in_batch = request->n > 1};
   for (int i = 0; i < request->n; i++) {
-    const dti_transfer_item *item = &request->items[i];
-    DTI_TRY(dti_transfer_plan_get(&item->from, &item->to, item->box, item->dtype,
-                                  max_bytes(request), request->is_near, request->n > 1,
-                                  &steps->plan[i]));
+    DTI_TRY(dti_transfer_plan_get(&request->items[i], &terms, &steps->plan[i]));
     if (steps->plan[i]->route.steps > *legs) *legs = steps->plan[i]->route.steps;
   }
   return DTENSOR_OK;
