@@ -191,6 +191,13 @@ static void count_near(const dti_leg *leg) {
     const dti_exchange *exchanges[] = {part->exchange, part->copies};
     for (int e = 0; e < 2 && exchanges[e]; e++) {
       const dti_exchange *x = exchanges[e];
+      if (!leg->has_far_peers) {
+        counters->messages_sent += x->sends;
+        counters->messages_received += x->messages_received;
+        counters->bytes_sent += x->elements_sent * (int64_t)part->element;
+        counters->bytes_received += x->elements_received * (int64_t)part->element;
+        continue;
+      }
       for (int64_t i = 0; i < x->sends; i++) {
         if (!dti_is_near(leg, dti_leg_rank(leg, &part->to, x->send[i].peer))) continue;
         counters->messages_sent++;
