@@ -26,6 +26,7 @@ int dti_node_rank(const dti_node *node) { return node->rank; }
 int dti_node_comm_rank(const dti_node *node, int member) { return node->member[member].rank; }
 
 int dti_node_member(const dti_node *node, int rank) {
+  if (node->size == node->comm->size) return rank >= 0 && rank < node->size ? rank : -1;
   int low = 0, high = node->size;
   while (low < high) {
     const int middle = (low + high) / 2;

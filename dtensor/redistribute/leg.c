@@ -115,10 +115,11 @@ int64_t dti_leg_workspace(const dti_leg *leg) {
 }
 
 void dti_leg_free(dti_leg *leg) {
+  if (!leg->part && !leg->node) return; /* once is enough */
   dti_hierarchy_free(leg);
   if (leg->node && !leg->left) dti_node_leave(leg->node, leg->meeting);
-  dti_streams_free(&leg->streams);
-  dti_collective_free(&leg->collective);
+  if (leg->has_far_peers) dti_streams_free(&leg->streams);
+  if (dti_leg_is_collective(leg)) dti_collective_free(&leg->collective);
   dti_batch_destroy(&leg->batch);
   for (int p = 0; leg->part && p < leg->parts; p++) {
     dti_free(leg->part[p].lent_from);

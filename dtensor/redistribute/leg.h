@@ -19,7 +19,8 @@ typedef struct dti_leg_side {
   dtensor_mesh *mesh;
   const dti_layout *layout; /* the plan's */
   void *data;
-  int64_t shape[DTENSOR_MAX_NDIM]; /* of the local array; zeros where there is none */
+  const int64_t *shape; /* of the local array; zeros where there is none; the plan's */
+  int64_t elements;     /* of it */
   int64_t stride[DTENSOR_MAX_NDIM];
 } dti_leg_side;
 

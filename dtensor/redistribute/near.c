@@ -47,13 +47,14 @@ static dti_array packed_like(const dti_array *array, void *data) {
 }
 
 static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
-  return dti_numel(side->layout->ndim, side->shape) * (int64_t)part->element;
+  return side->elements * (int64_t)part->element;
 }
 
 /* Whether a neighbour reads this rank's source, be it to carry it. */
 static int is_read(const dti_leg *leg, const dti_leg_part *part) {
   if (part->kind == DTI_PART_SHARE_OUT) return 1;
-  if (leg->engine == DTI_ENGINE_HIERARCHICAL) return part->exchange->sends > 0;
+  if (!leg->has_far_peers || leg->engine == DTI_ENGINE_HIERARCHICAL)
+    return part->exchange->sends > 0;
   for (int64_t i = 0; i < part->exchange->sends; i++)
     if (dti_is_near(leg, dti_leg_rank(leg, &part->to, part->exchange->send[i].peer))) return 1;
   return 0;

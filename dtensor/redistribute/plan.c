@@ -145,6 +145,17 @@ static dtensor_status plan_exchanges(dti_transfer_plan *plan, const dti_transfer
   return DTENSOR_OK;
 }
 
+static dti_local local_of(const dti_transfer_end *end, const dti_layout *layout) {
+  return dti_layout_local_part(layout, dti_mesh_is_member(end->mesh) ? end->mesh->coord : NULL);
+}
+
+static void find_locals(dti_transfer_plan *plan, const dti_transfer_item *item) {
+  plan->source = local_of(&item->from, &plan->from);
+  for (int i = 0; i < plan->route.steps; i++)
+    plan->target[i] = local_of(&item->to, &plan->route.step[i].to);
+  plan->whole = dti_box_whole(&plan->to);
+}
+
 dtensor_status dti_transfer_plan_make(const dti_transfer_item *item,
                                       const dti_transfer_terms *terms, dti_transfer_plan **out) {
   *out = NULL;
@@ -164,6 +175,7 @@ dtensor_status dti_transfer_plan_make(const dti_transfer_item *item,
     status = choose(&question, plan);
   }
   if (status == DTENSOR_OK) status = plan_exchanges(plan, item);
+  find_locals(plan, item);
   if (status != DTENSOR_OK) dti_transfer_plan_release(&plan);
   *out = plan;
   return status;

@@ -17,8 +17,11 @@ typedef struct dti_transfer_plan {
                                               out from the source to the shares */
   dti_exchange copies;                     /* of the step that shares out: from the shares on */
   dti_layout from, to;                     /* with explicit sizes of their own */
-  int64_t *sizes;                          /* those */
-  size_t bytes;                            /* of heap */
+  /* What this rank owns of the source, and after each step. */
+  dti_local source, target[DTENSOR_MAX_NDIM];
+  dti_box whole;  /* the box of a transfer of everything */
+  int64_t *sizes; /* those */
+  size_t bytes;   /* of heap */
 } dti_transfer_plan;
 
 /* What a plan depends on beside what moves. */

@@ -32,7 +32,8 @@ dtensor_status dti_steps_begin(dti_steps_request *request) {
   if (request->node) request->meetings = request->is_near ? NEAR_STEPS : DTENSOR_MAX_NDIM;
   for (int l = 0; l < request->meetings; l++)
     request->meeting[l] = dti_node_next_meeting(request->node);
-  for (int l = 0; l < DTENSOR_MAX_NDIM; l++) request->tag[l] = dti_comm_next_tag(request->comm);
+  for (int l = 0; l < DTENSOR_MAX_NDIM && !request->is_near; l++)
+    request->tag[l] = dti_comm_next_tag(request->comm);
   return DTENSOR_OK;
 }
 
@@ -45,11 +46,14 @@ static int holds_value(const dti_leg_side *side) {
   return 1;
 }
 
-static dti_leg_side side_of(const dti_transfer_end *end, const dti_layout *layout) {
-  dti_leg_side side = {.mesh = end->mesh, .layout = layout, .data = end->data};
-  if (dti_mesh_is_member(end->mesh)) dti_layout_local(layout, end->mesh->coord, side.shape, NULL);
-  if (end->stride) memcpy(side.stride, end->stride, (size_t)layout->ndim * sizeof *end->stride);
-  return side;
+static void set_side(dti_leg_side *side, const dti_transfer_end *end, const dti_layout *layout,
+                     const dti_local *local) {
+  side->mesh = end->mesh;
+  side->layout = layout;
+  side->data = end->data;
+  side->shape = local->shape;
+  side->elements = local->elements;
+  if (end->stride) memcpy(side->stride, end->stride, (size_t)layout->ndim * sizeof *end->stride);
 }
 
 /* The array that a leg leaves for the next one. */
@@ -58,7 +62,7 @@ static dtensor_status make_between(dti_steps *steps, dti_leg_side *side, size_t 
   side->data = NULL;
   if (!dti_mesh_is_member(side->mesh) || !holds_value(side)) return DTENSOR_OK;
   dti_packed_strides(side->layout->ndim, side->shape, side->stride);
-  const size_t bytes = (size_t)dti_numel(side->layout->ndim, side->shape) * element;
+  const size_t bytes = (size_t)side->elements * element;
   *between = side->data = dti_alloc(bytes);
   DTI_CHECK(side->data, DTENSOR_ENOMEM, "no memory for %zu bytes in between", bytes);
   steps->bytes_between += (int64_t)bytes;
@@ -76,7 +80,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
                                dtensor_status mine) {
   const dti_transfer_item *item = &request->items[i];
   const dti_transfer_plan *plan = steps->plan[i];
-  dti_leg_side here = side_of(&item->from, &plan->from);
+  const dti_leg_side *before = NULL;
   for (int l = 0; l < plan->route.steps; l++) {
     const dti_step *step = &plan->route.step[l];
     dti_leg *leg = &steps->leg[l];
@@ -90,15 +94,18 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
     part->is_private = item->is_private && is_last;
     part->dtype = item->dtype;
     part->element = dtensor_dtype_size(item->dtype);
-    part->from = here;
-    part->to = side_of(&item->to, &step->to);
-    part->box = item->box ? *item->box : dti_box_whole(item->to.layout);
+    if (before)
+      part->from = *before;
+    else
+      set_side(&part->from, &item->from, &plan->from, &plan->source);
+    set_side(&part->to, &item->to, &step->to, &plan->target[l]);
+    part->box = item->box ? *item->box : plan->whole;
     /* What lies in between is the box alone. */
     if (l > 0) memset(part->box.from, 0, sizeof part->box.from);
     if (!is_last) memset(part->box.to, 0, sizeof part->box.to);
     if (!is_last && mine == DTENSOR_OK)
       mine = make_between(steps, &part->to, part->element, &steps->between[l * steps->n + i]);
-    here = part->to;
+    before = &part->to;
   }
   return mine;
 }
@@ -112,18 +119,20 @@ static int64_t chunk_bytes(const dti_steps_request *request, int legs) {
   return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;
 }
 
-static dti_leg leg_of(const dti_steps_request *request, int l, int legs) {
+/* Of a zeroed leg. */
+static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg *leg) {
   const dti_transfer_item *first = &request->items[0];
-  return (dti_leg){.threads = first->to.mesh->threads,
-                   .same_mesh = is_same_mesh(first) || l > 0,
-                   .ranks_are_places = is_same_mesh(first),
-                   .comm = request->comm,
-                   .tag = request->tag[l],
-                   .chunk_bytes = chunk_bytes(request, legs),
-                   .is_limited = max_bytes(request) > 0,
-                   .node = request->node,
-                   .has_far_peers = !request->is_local && !request->is_near,
-                   .meeting = request->meetings > 0 ? request->meeting[l] : 0};
+  const int same_mesh = is_same_mesh(first);
+  leg->threads = first->to.mesh->threads;
+  leg->same_mesh = same_mesh || l > 0;
+  leg->ranks_are_places = same_mesh;
+  leg->comm = request->comm;
+  leg->tag = request->tag[l];
+  leg->chunk_bytes = chunk_bytes(request, legs);
+  leg->is_limited = max_bytes(request) > 0;
+  leg->node = request->node;
+  leg->has_far_peers = !request->is_local && !request->is_near;
+  leg->meeting = request->meetings > 0 ? request->meeting[l] : 0;
 }
 
 /* By way of carriers if that is the way of all parts, and all nodes share memory. Carriers keep
@@ -161,15 +170,22 @@ dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps
   int legs = 1;
   DTI_TRY(find_ways(request, steps, &legs));
   const size_t parts = (size_t)legs * (size_t)request->n;
-  const size_t of_legs = (size_t)legs * sizeof *steps->leg, of_parts = parts * sizeof *steps->part;
-  char *room = calloc(1, of_legs + of_parts + parts * sizeof *steps->between);
-  DTI_CHECK(room, DTENSOR_ENOMEM, "no memory for %zu parts of a transfer", parts);
-  steps->leg = (dti_leg *)(void *)room;
-  steps->part = (dti_leg_part *)(void *)(room + of_legs);
-  steps->between = (void **)(void *)(room + of_legs + of_parts);
+  const size_t of_legs = (size_t)legs * sizeof *steps->leg, of_parts = parts * sizeof *steps->part,
+               of_between = parts * sizeof *steps->between;
+  /* Blocks that malloc() has at hand: calloc() takes longer than to zero them. */
+  steps->leg = malloc(of_legs);
+  char *room = malloc(of_parts + of_between);
+  if (!steps->leg || !room) {
+    free(room);
+    return DTI_FAIL(DTENSOR_ENOMEM, "no memory for %zu parts of a transfer", parts);
+  }
+  memset(steps->leg, 0, of_legs);
+  memset(room, 0, of_parts + of_between);
+  steps->part = (dti_leg_part *)(void *)room;
+  steps->between = (void **)(void *)(room + of_parts);
   steps->legs = legs;
   for (int l = 0; l < legs; l++) {
-    steps->leg[l] = leg_of(request, l, legs);
+    begin_leg(request, l, legs, &steps->leg[l]);
     steps->leg[l].part = &steps->part[l * request->n];
     steps->leg[l].engine = engine_of(request, steps, l);
   }
@@ -213,6 +229,7 @@ void dti_steps_free(dti_steps *steps) {
   for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
   for (int i = 0; steps->plan && i < steps->n; i++) dti_transfer_plan_release(&steps->plan[i]);
   if (steps->plan != &steps->only_plan) free(steps->plan);
-  free(steps->leg); /* with parts and what is in between */
+  free(steps->leg);
+  free(steps->part); /* with what is in between */
   *steps = (dti_steps){0};
 }

@@ -76,6 +76,14 @@ void dti_layout_local(const dti_layout *layout, const int64_t coord[], int64_t s
   }
 }
 
+dti_local dti_layout_local_part(const dti_layout *layout, const int64_t coord[]) {
+  dti_local local = {.elements = 0};
+  if (!coord) return local;
+  dti_layout_local(layout, coord, local.shape, local.offset);
+  local.elements = dti_numel(layout->ndim, local.shape);
+  return local;
+}
+
 /* The levels of an axis that split anything. */
 static dti_axis splitting_levels(const dti_layout *layout, int dim) {
   dti_axis axis = dti_axis_of(layout, dim);

@@ -49,6 +49,15 @@ int64_t dti_numel(int ndim, const int64_t shape[]);
 void dti_layout_local(const dti_layout *layout, const int64_t coord[], int64_t shape[],
                       int64_t offset[]);
 
+/* The same as one value. */
+typedef struct dti_local {
+  int64_t shape[DTENSOR_MAX_NDIM], offset[DTENSOR_MAX_NDIM];
+  int64_t elements;
+} dti_local;
+
+/* coord NULL: outside of the mesh, where nothing is owned. */
+dti_local dti_layout_local_part(const dti_layout *layout, const int64_t coord[]);
+
 /* 1 if every rank holds in `from` all that it needs in `to`, so that no rank sends anything; 0 if
  * that is not certain without looking at all ranks. */
 int dti_layout_is_local(const dti_layout *from, const dti_layout *to);

@@ -31,7 +31,7 @@ dtensor_status dti_tensor_check(dtensor_dtype dtype, const dti_layout *layout) {
 
 /* The handle and its layout, without storage. */
 static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
-                                 dtensor **out) {
+                                 const dti_local *local, dtensor **out) {
   *out = NULL;
   DTI_TRY(dti_tensor_check(dtype, layout));
   int64_t sizes = 0;
@@ -57,24 +57,30 @@ static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const 
   }
   x->storage = NULL;
   x->data = NULL;
-  x->local_numel = 0;
   x->node_dims = 0;
   x->left = NULL;
-  if (dti_mesh_is_member(mesh)) {
-    dti_layout_local(&x->layout, mesh->coord, x->local_shape, x->local_offset);
-    x->local_numel = dti_numel(layout->ndim, x->local_shape);
-  } else {
-    memset(x->local_shape, 0, sizeof x->local_shape);
-    memset(x->local_offset, 0, sizeof x->local_offset);
-  }
+  memcpy(x->local_shape, local->shape, sizeof x->local_shape);
+  memcpy(x->local_offset, local->offset, sizeof x->local_offset);
+  x->local_numel = local->elements;
   dti_packed_strides(layout->ndim, x->local_shape, x->stride);
   *out = x;
   return DTENSOR_OK;
 }
 
+static dti_local local_of(const dtensor_mesh *mesh, const dti_layout *layout) {
+  return dti_layout_local_part(layout, dti_mesh_is_member(mesh) ? mesh->coord : NULL);
+}
+
 dtensor_status dti_tensor_create(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
                                  dtensor **out) {
-  DTI_TRY(new_handle(mesh, dtype, layout, out));
+  const dti_local local = local_of(mesh, layout);
+  return dti_tensor_create_local(mesh, dtype, layout, &local, out);
+}
+
+dtensor_status dti_tensor_create_local(dtensor_mesh *mesh, dtensor_dtype dtype,
+                                       const dti_layout *layout, const dti_local *local,
+                                       dtensor **out) {
+  DTI_TRY(new_handle(mesh, dtype, layout, local, out));
   dtensor *x = *out;
   if (!dti_mesh_is_member(mesh)) return DTENSOR_OK;
 
@@ -100,7 +106,8 @@ dtensor_status dti_tensor_create(dtensor_mesh *mesh, dtensor_dtype dtype, const 
 dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
                                dti_storage *storage, void *data, const int64_t stride[],
                                dtensor **out) {
-  DTI_TRY(new_handle(mesh, dtype, layout, out));
+  const dti_local local = local_of(mesh, layout);
+  DTI_TRY(new_handle(mesh, dtype, layout, &local, out));
   dtensor *x = *out;
   if (!storage) return DTENSOR_OK;
   dti_refcount_retain(&storage->refs);

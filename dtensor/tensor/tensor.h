@@ -45,6 +45,11 @@ dtensor_status dti_tensor_check(dtensor_dtype dtype, const dti_layout *layout);
 dtensor_status dti_tensor_create(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
                                  dtensor **out);
 
+/* The same where it is known what this rank owns of the layout. */
+dtensor_status dti_tensor_create_local(dtensor_mesh *mesh, dtensor_dtype dtype,
+                                       const dti_layout *layout, const dti_local *local,
+                                       dtensor **out);
+
 /* A new tensor on storage that exists already (retained; NULL outside of the mesh). The layout's
  * local shape is what data and stride describe. Local. */
 dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
