@@ -15,6 +15,8 @@ dtensor_status dti_comm_node(dti_comm *comm, dti_node **node) {
   return DTENSOR_OK;
 }
 
+int dti_comm_is_near(const dti_comm *comm) { return comm->node && comm->node->size == comm->size; }
+
 const char *dti_comm_node_reason(const dti_comm *comm) { return comm->node_reason.text; }
 
 int dti_comm_nodes_share(const dti_comm *comm) { return comm->nodes_share; }

@@ -14,6 +14,9 @@ typedef struct dti_node dti_node;
  * same. Borrowed: it lives as long as comm. */
 dtensor_status dti_comm_node(dti_comm *comm, dti_node **node);
 
+/* 1 if all ranks of comm share memory; 0 also before dti_comm_node(). */
+int dti_comm_is_near(const dti_comm *comm);
+
 /* After dti_comm_node(): "" where memory is shared, else why it is not, as a sentence. */
 const char *dti_comm_node_reason(const dti_comm *comm);
 

@@ -40,7 +40,24 @@ typedef struct dti_transfer_terms {
  *         DTENSOR_ENOMEM   on this rank */
 dtensor_status dti_transfer_plan_get(const dti_transfer_item *item, const dti_transfer_terms *terms,
                                      dti_transfer_plan **plan);
+
+/* The remembered plan of a transfer that keeps the mesh and the shape and changes the placements to
+ * `to`, which nobody has checked: they are good if there is one. Retained; NULL if there is none.
+ */
+dti_transfer_plan *dti_transfer_plan_recall(const dtensor_mesh *mesh, const dti_layout *from,
+                                            const dtensor_placement to[], dtensor_dtype dtype,
+                                            const dti_transfer_terms *terms);
+
+static inline dti_transfer_plan *dti_transfer_plan_retain(dti_transfer_plan *plan) {
+  dti_refcount_retain(&plan->refs);
+  return plan;
+}
 void dti_transfer_plan_release(dti_transfer_plan **plan);
+
+/* What this rank owns in the end. */
+static inline const dti_local *dti_transfer_plan_target(const dti_transfer_plan *plan) {
+  return &plan->target[plan->route.steps - 1];
+}
 
 /* The question that a transfer of everything puts to the planner. */
 dti_question dti_transfer_plan_question(const dti_transfer_item *item,

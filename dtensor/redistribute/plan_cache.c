@@ -16,8 +16,10 @@ enum { SLOTS = 256, PLANS_AT_FIRST = 256 };
 static const int64_t bytes_at_first = 8 << 20;
 
 typedef struct plan_key {
-  const dti_layout *from, *to;
-  uint64_t hash; /* of the layouts */
+  const dti_layout *from;
+  const dti_layout *to;                /* NULL: of the source's shape and mesh, with */
+  const dtensor_placement *placements; /* these */
+  uint64_t hash;                       /* of the source's layout and the target's placements */
   /* On one mesh the place there and 0, on two their serial numbers. */
   int64_t same_mesh, identity[2];
   int64_t ranks_per_node, shared_memory;
@@ -97,30 +99,42 @@ static cache *mine(void) {
   return NULL;
 }
 
-static int is_same(const plan_key *a, const plan_key *b) {
+static int is_same_target(const dti_layout *to, const plan_key *key) {
+  return key->to ? dti_layout_equal(to, key->to)
+                 : dti_layout_is_with(to, key->from, key->placements);
+}
+
+/* Where nothing moves it does not matter who is near. */
+static int is_same(const entry *e, const plan_key *b) {
+  const plan_key *a = &e->key;
   return a->hash == b->hash && a->same_mesh == b->same_mesh && a->identity[0] == b->identity[0] &&
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
          a->shared_memory == b->shared_memory && a->machine == b->machine &&
          a->element == b->element && a->max_bytes == b->max_bytes &&
-         a->message_limit == b->message_limit && a->is_near == b->is_near &&
+         a->message_limit == b->message_limit && (a->is_near == b->is_near || e->plan->is_local) &&
          a->in_batch == b->in_batch && a->forced_engine == b->forced_engine &&
-         dti_layout_equal(a->from, b->from) && dti_layout_equal(a->to, b->to);
+         dti_layout_equal(a->from, b->from) && is_same_target(a->to, b);
 }
 
-/* Retained; NULL if there is none. Counts a hit or a miss. */
+/* Retained; NULL if there is none. Counts a hit. */
 static dti_transfer_plan *find(const plan_key *key) {
   cache *c = mine();
   if (!c) return NULL;
   for (entry *e = *slot_of(c, key); e; e = e->chain) {
-    if (!is_same(&e->key, key)) continue;
+    if (!is_same(e, key)) continue;
     c->hits++;
-    unlink_use(c, e);
-    link_newest(c, e);
-    dti_refcount_retain(&e->plan->refs);
-    return e->plan;
+    if (e != c->newest) {
+      unlink_use(c, e);
+      link_newest(c, e);
+    }
+    return dti_transfer_plan_retain(e->plan);
   }
-  c->misses++;
   return NULL;
+}
+
+static void count_miss(void) {
+  cache *c = mine();
+  if (c) c->misses++;
 }
 
 /* The key's layouts are the plan's own. */
@@ -130,8 +144,7 @@ static void put(const plan_key *key, dti_transfer_plan *plan) {
   entry *e = calloc(1, sizeof *e);
   if (!e) return;
   e->key = *key;
-  e->plan = plan;
-  dti_refcount_retain(&plan->refs);
+  e->plan = dti_transfer_plan_retain(plan);
   entry **slot = slot_of(c, key);
   e->chain = *slot;
   *slot = e;
@@ -146,32 +159,31 @@ static uint64_t mix(uint64_t hash, int64_t word) {
   return hash ^ (hash >> 29);
 }
 
-static uint64_t hash_of(uint64_t hash, const dti_layout *layout) {
-  for (int d = 0; d < layout->ndim; d++) hash = mix(hash, layout->shape[d]);
-  for (int m = 0; m < layout->mesh_ndim; m++) {
-    const dtensor_placement *p = &layout->p[m];
-    hash = mix(hash, layout->mesh[m]);
-    hash = mix(hash, (int64_t)p->kind * 64 + p->dim * 8 + (int64_t)p->op);
-    hash = mix(hash, p->param);
-  }
+static int64_t word_of(const dtensor_placement *p) {
+  return (((int64_t)p->kind * 8 + (int64_t)p->op) * 16 + p->dim) ^ p->param << 12;
+}
+
+static uint64_t hash_of(const dti_layout *from, const dtensor_placement to[]) {
+  uint64_t hash = 0;
+  for (int d = 0; d < from->ndim; d++) hash = mix(hash, from->shape[d]);
+  for (int m = 0; m < from->mesh_ndim; m++)
+    hash = mix(hash, from->mesh[m] ^ word_of(&from->p[m]) << 16 ^ word_of(&to[m]) << 40);
   return hash;
 }
 
-static plan_key key_of(const dti_transfer_item *item, const dti_transfer_terms *terms) {
-  const dti_transfer_end *from = &item->from, *to = &item->to;
-  const dti_topology topology = dti_mesh_topology(to->mesh);
-  const int same_mesh = dti_mesh_same(from->mesh, to->mesh);
+/* The target is left to the caller. */
+static plan_key key_of(const dtensor_mesh *from, const dtensor_mesh *to, dtensor_dtype dtype,
+                       const dti_transfer_terms *terms) {
+  const dti_topology topology = dti_mesh_topology(to);
+  const int same_mesh = dti_mesh_same(from, to);
   return (plan_key){
-      .from = from->layout,
-      .to = to->layout,
-      .hash = hash_of(hash_of(0, from->layout), to->layout),
       .same_mesh = same_mesh,
-      .identity = {same_mesh ? to->mesh->rank : (int64_t)from->mesh->serial,
-                   same_mesh ? 0 : (int64_t)to->mesh->serial},
+      .identity = {same_mesh ? to->rank : (int64_t)from->serial,
+                   same_mesh ? 0 : (int64_t)to->serial},
       .ranks_per_node = topology.ranks_per_node,
       .shared_memory = topology.shared_memory,
-      .machine = dti_mesh_machine_of(to->mesh)->version,
-      .element = dtensor_dtype_size(item->dtype),
+      .machine = dti_mesh_machine_of(to)->version,
+      .element = dtensor_dtype_size(dtype),
       .max_bytes = terms->max_bytes,
       .message_limit = (int64_t)dti_comm_message_limit(),
       .is_near = terms->is_near,
@@ -180,12 +192,30 @@ static plan_key key_of(const dti_transfer_item *item, const dti_transfer_terms *
   };
 }
 
+static void set_layouts(plan_key *key, const dti_layout *from, const dti_layout *to) {
+  key->from = from;
+  key->to = to;
+  key->hash = hash_of(from, to->p);
+}
+
+dti_transfer_plan *dti_transfer_plan_recall(const dtensor_mesh *mesh, const dti_layout *from,
+                                            const dtensor_placement to[], dtensor_dtype dtype,
+                                            const dti_transfer_terms *terms) {
+  plan_key key = key_of(mesh, mesh, dtype, terms);
+  key.from = from;
+  key.placements = to;
+  key.hash = hash_of(from, to);
+  return find(&key);
+}
+
 dtensor_status dti_transfer_plan_get(const dti_transfer_item *item, const dti_transfer_terms *terms,
                                      dti_transfer_plan **plan) {
   if (item->box) return dti_transfer_plan_make(item, terms, plan);
-  plan_key key = key_of(item, terms);
+  plan_key key = key_of(item->from.mesh, item->to.mesh, item->dtype, terms);
+  set_layouts(&key, item->from.layout, item->to.layout);
   *plan = find(&key);
   if (*plan) return DTENSOR_OK;
+  count_miss();
   DTI_TRY(dti_transfer_plan_make(item, terms, plan));
   key.from = &(*plan)->from;
   key.to = &(*plan)->to;

@@ -1,26 +1,39 @@
 #include "dtensor/redistribute/redistribute.h"
 
 #include "dtensor/base/fail.h"
+#include "dtensor/comm/node.h"
 #include "dtensor/redistribute/alike.h"
 #include "dtensor/redistribute/end.h"
+#include "dtensor/redistribute/plan.h"
 
-dtensor_status dti_redistribute_to(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
-                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
-                                   dtensor **out) {
+/* A redistribution onto `mesh`; with a plan, one that was made before: what is known of it is not
+ * found out again. */
+static dtensor_status run(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
+                          dti_transfer_plan *plan, const dtensor_redistribute_opts *opts,
+                          dtensor_status mine, dtensor **out) {
   dtensor *y = NULL;
-  const dtensor_status made = dti_tensor_create(mesh, x->dtype, to, &y);
+  const dtensor_status made =
+      plan ? dti_tensor_create_local(mesh, x->dtype, to, dti_transfer_plan_target(plan), &y)
+           : dti_tensor_create(mesh, x->dtype, to, &y);
   if (made == DTENSOR_EDTYPE) return dti_alike_refuse(x->mesh, mesh, made);
   if (mine == DTENSOR_OK) mine = made;
   const int takes_part =
       dti_mesh_is_member(x->mesh) || dti_mesh_is_member(mesh) || !dti_mesh_same(x->mesh, mesh);
   dtensor_status status = mine;
   if (takes_part) {
-    const dti_transfer_item item = dti_transfer_item_of(x, mesh, to, y);
+    dti_transfer_item item = dti_transfer_item_of(x, mesh, to, y);
+    item.plan = plan;
     status = dti_transfer_run(1, &item, opts, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;
   return status;
+}
+
+dtensor_status dti_redistribute_to(const dtensor *x, dtensor_mesh *mesh, const dti_layout *to,
+                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
+                                   dtensor **out) {
+  return run(x, mesh, to, NULL, opts, mine, out);
 }
 
 dtensor_status dti_redistribute(const dtensor *x, const dti_layout *to, dtensor_status mine,
@@ -44,12 +57,28 @@ dtensor_status dti_redistribute_check(const dtensor *x, const dtensor_mesh *mesh
   return dti_layout_init(layout, x->layout.ndim, x->layout.shape, mesh->ndim, mesh->shape, to);
 }
 
+/* The plan of good arguments that were seen before; NULL if there is none. */
+static dti_transfer_plan *recall(const dtensor *x, const dtensor_placement to[],
+                                 const dtensor_redistribute_opts *opts) {
+  const dtensor_mesh *mesh = x->mesh;
+  if (!mesh->comm || !to || (opts && (opts->max_bytes < 0 || opts->max_received < 0))) return NULL;
+  const dti_transfer_terms terms = {.max_bytes = opts ? opts->max_bytes : 0,
+                                    .is_near = dti_comm_is_near(mesh->comm)};
+  return dti_transfer_plan_recall(mesh, &x->layout, to, x->dtype, &terms);
+}
+
 dtensor_status dtensor_redistribute(const dtensor *x, const dtensor_placement to[],
                                     const dtensor_redistribute_opts *opts, dtensor **out) {
   DTI_API();
   DTI_CHECK(out, DTENSOR_EINVAL, "out must not be NULL");
   *out = NULL;
   DTI_CHECK(x, DTENSOR_EINVAL, "x must not be NULL");
+  dti_transfer_plan *plan = recall(x, to, opts);
+  if (plan) {
+    const dtensor_status status = run(x, x->mesh, &plan->to, plan, opts, DTENSOR_OK, out);
+    dti_transfer_plan_release(&plan);
+    return status;
+  }
   dti_layout layout;
   const dtensor_status verdict = dti_redistribute_check(x, x->mesh, to, opts, &layout);
   if (verdict != DTENSOR_OK) return dti_alike_refuse(x->mesh, x->mesh, verdict);

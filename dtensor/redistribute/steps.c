@@ -21,14 +21,16 @@ static int64_t max_bytes(const dti_steps_request *request) {
 
 dtensor_status dti_steps_begin(dti_steps_request *request) {
   request->is_local = 1;
-  for (int i = 0; i < request->n; i++)
-    request->is_local &= dti_transfer_plan_moves_nothing(&request->items[i]);
+  for (int i = 0; i < request->n; i++) {
+    const dti_transfer_item *item = &request->items[i];
+    request->is_local &= item->plan ? item->plan->is_local : dti_transfer_plan_moves_nothing(item);
+  }
   request->node = NULL;
   request->is_near = 0;
   request->meetings = 0;
   if (request->is_local) return DTENSOR_OK;
   DTI_TRY(dti_comm_node(request->comm, &request->node));
-  request->is_near = request->node && dti_node_size(request->node) == dti_comm_size(request->comm);
+  request->is_near = dti_comm_is_near(request->comm);
   if (request->node) request->meetings = request->is_near ? NEAR_STEPS : DTENSOR_MAX_NDIM;
   for (int l = 0; l < request->meetings; l++)
     request->meeting[l] = dti_node_next_meeting(request->node);
@@ -160,7 +162,11 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   const dti_transfer_terms terms = {
       .max_bytes = max_bytes(request), .is_near = request->is_near, .in_batch = request->n > 1};
   for (int i = 0; i < request->n; i++) {
-    DTI_TRY(dti_transfer_plan_get(&request->items[i], &terms, &steps->plan[i]));
+    const dti_transfer_item *item = &request->items[i];
+    if (item->plan)
+      steps->plan[i] = dti_transfer_plan_retain(item->plan);
+    else
+      DTI_TRY(dti_transfer_plan_get(item, &terms, &steps->plan[i]));
     if (steps->plan[i]->route.steps > *legs) *legs = steps->plan[i]->route.steps;
   }
   return DTENSOR_OK;

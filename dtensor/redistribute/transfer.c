@@ -221,13 +221,12 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   for (int64_t round = 0; last >= 0 && !dti_node_can_take(request.node, request.meeting[last]);)
     dti_transfers_advance(round++); /* there are hundreds on their way */
 
-  dti_transfer *t = calloc(1, sizeof *t);
+  dti_transfer *t = malloc(sizeof *t);
   if (!t) {
     mine = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a transfer");
     return request.is_local ? mine : refuse(&request, mine);
   }
-  t->comm = dti_comm_retain(request.comm);
-  t->state = COMPLETE;
+  *t = (dti_transfer){.comm = dti_comm_retain(request.comm), .state = COMPLETE};
   const dtensor_status planned = dti_steps_plan(&request, &t->steps);
   if (mine == DTENSOR_OK) mine = planned;
   dtensor_status status = DTENSOR_OK;

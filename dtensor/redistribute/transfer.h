@@ -26,6 +26,7 @@ typedef struct dti_transfer_item {
   dti_transfer_end from, to;
   const dti_box *box; /* what moves, and where to; NULL: everything, of equal global shapes */
   dtensor_dtype dtype;
+  struct dti_transfer_plan *plan; /* of everything, where it is known; else NULL. Borrowed */
   int is_private; /* the target may be memory that neighbours cannot reach; alike on all ranks */
 } dti_transfer_item;
 

@@ -56,6 +56,14 @@ int dti_layout_equal(const dti_layout *a, const dti_layout *b) {
   return 1;
 }
 
+int dti_layout_is_with(const dti_layout *layout, const dti_layout *base,
+                       const dtensor_placement p[]) {
+  if (!same_tensor(layout, base)) return 0;
+  for (int m = 0; m < layout->mesh_ndim; m++)
+    if (layout->order[m] != m || !dtensor_placement_equal(layout->p[m], p[m])) return 0;
+  return 1;
+}
+
 static int is_split(const dti_layout *layout, int dim) {
   for (int m = 0; m < layout->mesh_ndim; m++)
     if (dti_placement_is_shard(layout->p[m]) && layout->p[m].dim == dim) return 1;

@@ -40,6 +40,11 @@ dtensor_status dti_layout_with(const dti_layout *base, const dtensor_placement p
 
 int dti_layout_equal(const dti_layout *a, const dti_layout *b);
 
+/* 1 if the layout is what dti_layout_with(base, p) makes; 0 if that is not certain without checking
+ * p. */
+int dti_layout_is_with(const dti_layout *layout, const dti_layout *base,
+                       const dtensor_placement p[]);
+
 int dti_placement_is_shard(dtensor_placement p);
 
 /* Number of elements of a shape. */
