@@ -93,6 +93,11 @@ typedef struct dti_leg {
   int64_t have;     /* how many are there */
 } dti_leg;
 
+/* The memory that the legs of n items take, with their parts and the addresses in between. */
+static inline size_t dti_legs_bytes(int legs, int n) {
+  return (size_t)legs * (sizeof(dti_leg) + (size_t)n * (sizeof(dti_leg_part) + sizeof(void *)));
+}
+
 /* Plan and allocate. The sides' data may be set later, before the leg is started. */
 dtensor_status dti_leg_prepare(dti_leg *leg);
 

@@ -7,11 +7,12 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
+#include "dtensor/tensor/tensor.h"
 
 /* An array as its owner posts it. */
 typedef struct entry {
   int64_t address; /* exported; ON_DESK: it lies packed on the desk; NOWHERE: there is none */
-  int64_t stride[DTENSOR_MAX_NDIM];
+  int64_t stride[DTENSOR_MAX_NDIM]; /* of its dimensions */
 } entry;
 enum { NOWHERE = -1, ON_DESK = -2 };
 
@@ -120,22 +121,22 @@ dtensor_status dti_near_prepare(dti_leg *leg) {
 }
 
 /* The array itself, or what is lent in its place. */
-static entry entry_of(const dti_leg *leg, const dti_leg_side *side, void *lent) {
-  entry e = {.address = NOWHERE};
-  if (!side->data || !dti_mesh_is_member(side->mesh)) return e;
-  dti_array array = dti_leg_array(side);
-  if (lent) array = packed_like(&array, lent);
-  e.address = dti_node_export(leg->node, array.data, 1);
-  memcpy(e.stride, array.stride, sizeof e.stride);
-  return e;
+static void post_array(const dti_leg *leg, const dti_leg_side *side, void *lent, entry *e) {
+  e->address = NOWHERE;
+  if (!side->data || !dti_mesh_is_member(side->mesh)) return;
+  const int ndim = side->layout->ndim;
+  e->address = dti_node_export(leg->node, lent ? lent : side->data, 1);
+  if (lent)
+    dti_packed_strides(ndim, side->shape, e->stride);
+  else
+    memcpy(e->stride, side->stride, (size_t)ndim * sizeof *e->stride);
 }
 
-static entry put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk) {
-  entry e = {.address = ON_DESK};
+static void put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk, entry *e) {
   const dti_array array = dti_leg_array(&part->from), packed = packed_like(&array, desk->data);
+  e->address = ON_DESK;
   dti_copy(&packed, &array, part->element, leg->threads);
-  memcpy(e.stride, packed.stride, sizeof e.stride);
-  return e;
+  memcpy(e->stride, packed.stride, (size_t)array.ndim * sizeof *e->stride);
 }
 
 static int is_whole(const dti_leg_part *part) {
@@ -163,10 +164,11 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
       const dti_array array = dti_leg_array(&part->to), copy = packed_like(&array, part->lent_to);
       dti_copy(&copy, &array, part->element, leg->threads);
     }
-    const int on_desk = fits_desk(leg, part) && is_read(leg, part);
-    all[p].from =
-        on_desk ? put_on_desk(leg, part, desk) : entry_of(leg, &part->from, part->lent_from);
-    all[p].to = entry_of(leg, &part->to, part->lent_to);
+    if (fits_desk(leg, part) && is_read(leg, part))
+      put_on_desk(leg, part, desk, &all[p].from);
+    else
+      post_array(leg, &part->from, part->lent_from, &all[p].from);
+    post_array(leg, &part->to, part->lent_to, &all[p].to);
   }
   dti_node_post(leg->node, leg->meeting);
   return 1;

@@ -5,6 +5,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/mesh/machine.h"
+#include "dtensor/redistribute/leg.h"
 #include "dtensor/spec/confine.h"
 #include "dtensor/spec/volume.h"
 
@@ -15,6 +16,7 @@ void dti_transfer_plan_release(dti_transfer_plan **plan_) {
   for (int i = 0; i < DTENSOR_MAX_NDIM; i++) dti_exchange_free(&plan->exchange[i]);
   dti_exchange_free(&plan->copies);
   free(plan->sizes);
+  free(plan->room);
   free(plan);
 }
 
@@ -176,6 +178,7 @@ dtensor_status dti_transfer_plan_make(const dti_transfer_item *item,
   }
   if (status == DTENSOR_OK) status = plan_exchanges(plan, item);
   find_locals(plan, item);
+  plan->bytes += dti_legs_bytes(plan->route.steps, 1);
   if (status != DTENSOR_OK) dti_transfer_plan_release(&plan);
   *out = plan;
   return status;

@@ -21,6 +21,7 @@ typedef struct dti_transfer_plan {
   dti_local source, target[DTENSOR_MAX_NDIM];
   dti_box whole;  /* the box of a transfer of everything */
   int64_t *sizes; /* those */
+  void *room;     /* for the legs of the next transfer, or NULL */
   size_t bytes;   /* of heap */
 } dti_transfer_plan;
 

@@ -44,8 +44,9 @@ typedef struct cache {
 } cache;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t of_thread;
+static pthread_key_t of_thread; /* for its destructor */
 static int has_key;
+static _Thread_local cache *own;
 
 static entry **slot_of(cache *c, const plan_key *key) { return &c->slot[key->hash % SLOTS]; }
 
@@ -80,21 +81,21 @@ static void destroy(void *memory) {
   cache *c = memory;
   while (c->oldest) forget(c, c->oldest);
   free(c);
+  own = NULL;
 }
 
 static void make_key(void) { has_key = pthread_key_create(&of_thread, destroy) == 0; }
 
 /* This thread's; NULL if there is no memory for one: then nothing is remembered. */
 static cache *mine(void) {
+  if (own) return own;
   pthread_once(&once, make_key);
   if (!has_key) return NULL;
-  cache *c = pthread_getspecific(of_thread);
-  if (c) return c;
-  c = calloc(1, sizeof *c);
+  cache *c = calloc(1, sizeof *c);
   if (!c) return NULL;
   c->plans_most = PLANS_AT_FIRST;
   c->bytes_most = bytes_at_first;
-  if (pthread_setspecific(of_thread, c) == 0) return c;
+  if (pthread_setspecific(of_thread, c) == 0) return own = c;
   free(c);
   return NULL;
 }

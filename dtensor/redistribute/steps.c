@@ -172,23 +172,31 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   return DTENSOR_OK;
 }
 
+/* A plan keeps the room of its last transfer for the next one. */
+static void *take_room(const dti_steps *steps, size_t bytes) {
+  void **kept = &steps->plan[0]->room, *room = *kept;
+  if (steps->n > 1 || !room) return malloc(bytes);
+  *kept = NULL;
+  return room;
+}
+
+static void leave_room(const dti_steps *steps) {
+  void **kept = steps->n == 1 && steps->leg ? &steps->plan[0]->room : NULL;
+  if (kept && !*kept)
+    *kept = steps->leg;
+  else
+    free(steps->leg);
+}
+
 dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps) {
   int legs = 1;
   DTI_TRY(find_ways(request, steps, &legs));
-  const size_t parts = (size_t)legs * (size_t)request->n;
-  const size_t of_legs = (size_t)legs * sizeof *steps->leg, of_parts = parts * sizeof *steps->part,
-               of_between = parts * sizeof *steps->between;
-  /* Blocks that malloc() has at hand: calloc() takes longer than to zero them. */
-  steps->leg = malloc(of_legs);
-  char *room = malloc(of_parts + of_between);
-  if (!steps->leg || !room) {
-    free(room);
-    return DTI_FAIL(DTENSOR_ENOMEM, "no memory for %zu parts of a transfer", parts);
-  }
-  memset(steps->leg, 0, of_legs);
-  memset(room, 0, of_parts + of_between);
-  steps->part = (dti_leg_part *)(void *)room;
-  steps->between = (void **)(void *)(room + of_parts);
+  const size_t parts = (size_t)legs * (size_t)request->n, bytes = dti_legs_bytes(legs, request->n);
+  steps->leg = take_room(steps, bytes);
+  DTI_CHECK(steps->leg, DTENSOR_ENOMEM, "no memory for %zu parts of a transfer", parts);
+  memset(steps->leg, 0, bytes);
+  steps->part = (dti_leg_part *)(void *)(steps->leg + legs);
+  steps->between = (void **)(void *)(steps->part + parts);
   steps->legs = legs;
   for (int l = 0; l < legs; l++) {
     begin_leg(request, l, legs, &steps->leg[l]);
@@ -233,9 +241,8 @@ dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_statu
 void dti_steps_free(dti_steps *steps) {
   for (int l = 0; l < steps->legs; l++) dti_leg_free(&steps->leg[l]);
   for (int i = 0; steps->between && i < steps->legs * steps->n; i++) dti_free(steps->between[i]);
+  leave_room(steps);
   for (int i = 0; steps->plan && i < steps->n; i++) dti_transfer_plan_release(&steps->plan[i]);
   if (steps->plan != &steps->only_plan) free(steps->plan);
-  free(steps->leg);
-  free(steps->part); /* with what is in between */
   *steps = (dti_steps){0};
 }
