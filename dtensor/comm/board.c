@@ -45,6 +45,7 @@ void dti_board_start(dti_board *board, uint64_t last) {
     atomic_store(&place->posted, last - i);
     atomic_store(&place->left, last - i);
   }
+  atomic_store(&board->left_all, last);
 }
 
 void dti_board_put(dti_board *board) {

@@ -12,10 +12,11 @@
  * waits for never goes back behind it, even if the board has a new user by then. */
 typedef struct dti_board {
   struct dti_place {
-    alignas(64) char desk[DTI_MEETING_BYTES];
     alignas(64) _Atomic uint64_t posted; /* the last meeting that its owner posted here */
-    alignas(64) _Atomic uint64_t left;   /* and that it left */
+    alignas(16) char desk[DTI_MEETING_BYTES];
+    alignas(64) _Atomic uint64_t left; /* and that it left */
   } place[DTI_MEETINGS];
+  alignas(64) _Atomic uint64_t left_all; /* it has left all meetings up to this one */
 } dti_board;
 
 /* One that nobody uses, in memory of this rank that others can reach; NULL if there is no memory.

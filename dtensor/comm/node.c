@@ -91,6 +91,15 @@ int dti_node_can_take(const dti_node *node, uint64_t meeting) {
   return rounds_ahead(node, meeting) < 64;
 }
 
+/* Tell of all meetings up to which none is missing: others look there once in many meetings. */
+static void tell_left_all(dti_node *node) {
+  uint64_t all = node->left_all;
+  while (dti_node_has_left(node, all + 1, node->rank)) all++;
+  if (all == node->left_all) return;
+  node->left_all = all;
+  atomic_store_explicit(&node->board->left_all, all, memory_order_release);
+}
+
 /* One counter tells what was left in a place, so it moves in order: a meeting that this rank needed
  * for nothing may be over while it is still in an earlier one. */
 void dti_node_leave(dti_node *node, uint64_t meeting) {
@@ -103,6 +112,7 @@ void dti_node_leave(dti_node *node, uint64_t meeting) {
   for (; *early & 1; *early >>= 1) meeting += DTI_MEETINGS;
   *early >>= 1;
   atomic_store_explicit(&place_of(node, node->rank, meeting)->left, meeting, memory_order_release);
+  tell_left_all(node);
 }
 
 int dti_node_has_posted(const dti_node *node, uint64_t meeting, int member) {
@@ -127,8 +137,18 @@ int dti_node_all_left(const dti_node *node, uint64_t meeting) {
   return 1;
 }
 
+/* As dti_node_has_left(), but looks at another's board only where what it saw there is too old. */
+static int left_long_ago(const dti_node *node, uint64_t meeting, int member) {
+  uint64_t *seen = &node->seen[member];
+  if (*seen >= meeting) return 1;
+  *seen = atomic_load_explicit(&node->member[member].board->left_all, memory_order_acquire);
+  return *seen >= meeting || dti_node_has_left(node, meeting, member);
+}
+
 int dti_node_can_post(const dti_node *node, uint64_t meeting) {
-  return dti_node_all_left(node, meeting - DTI_MEETINGS);
+  for (int i = 0; i < node->size; i++)
+    if (!left_long_ago(node, meeting - DTI_MEETINGS, i)) return 0;
+  return 1;
 }
 
 const void *dti_node_brought(const dti_node *node, uint64_t meeting, int member) {

@@ -45,7 +45,7 @@ void *dti_node_import(const dti_node *node, int member, int64_t exported);
  * memory any more. Several may be under way. Whoever has posted must leave: nobody can post
  * DTI_MEETINGS later before that. ---- */
 
-enum { DTI_MEETING_BYTES = 512, DTI_MEETINGS = 64 };
+enum { DTI_MEETING_BYTES = 560, DTI_MEETINGS = 64 };
 
 uint64_t dti_node_next_meeting(dti_node *node);
 
@@ -56,7 +56,8 @@ int dti_node_can_take(const dti_node *node, uint64_t meeting);
  * then write to the desk and post. */
 int dti_node_can_post(const dti_node *node, uint64_t meeting);
 
-/* DTI_MEETING_BYTES of this member's own, aligned to 64. */
+/* DTI_MEETING_BYTES of this member's own, from 16 bytes behind the beginning of a cache line on.
+ * What lies in that line comes to others together with the news of the post. */
 void *dti_node_desk(dti_node *node, uint64_t meeting);
 
 /* Who sees the post sees the desk, and all that this rank wrote to memory before. */

@@ -19,11 +19,13 @@ static dtensor_status allocate(dti_comm *comm, dti_node **node, dti_card **cards
                                dti_reason **reasons) {
   const size_t p = (size_t)comm->size;
   const int mine = comm->node_of[comm->rank];
-  *node = calloc(1, sizeof **node + (size_t)comm->node_size * sizeof(*node)->member[0]);
+  const size_t members = (size_t)comm->node_size;
+  *node = calloc(1, sizeof **node + members * (sizeof(*node)->member[0] + sizeof *(*node)->seen));
   *cards = calloc(p, sizeof **cards);
   *reasons = calloc(p, sizeof **reasons);
   DTI_CHECK(*node && *cards && *reasons, DTENSOR_ENOMEM, "cards of %d ranks", comm->size);
   (*node)->comm = comm;
+  (*node)->seen = (uint64_t *)(void *)((*node)->member + members);
   for (int rank = 0; rank < comm->size; rank++) {
     if (comm->node_of[rank] != mine) continue;
     if (rank == comm->rank) (*node)->rank = (*node)->size;
@@ -71,6 +73,7 @@ static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason)
   }
   dti_board_start(node->board, last);
   node->next = last + 1;
+  node->left_all = last;
 }
 
 /* Everybody has left all meetings: no one reads the board. */

@@ -26,7 +26,9 @@ struct dti_member {
 struct dti_node {
   dti_comm *comm;
   int size, rank;
-  uint64_t next; /* meeting */
+  uint64_t next;     /* meeting */
+  uint64_t left_all; /* as on its board */
+  uint64_t *seen;    /* of every member what this rank last saw there */
   /* By place: bit i is a meeting that this rank has left before one that is further back there,
    * which is i + 2 rounds of the board after the last one that the others may know to be left. */
   uint64_t left_early[DTI_MEETINGS];

@@ -28,6 +28,7 @@ typedef struct posting {
   int64_t elsewhere;       /* exported address of the entries; NOWHERE: they are here */
   _Atomic int64_t arrival;
   entries here[DESK_PARTS];
+  int64_t gap[7]; /* so that the data begin at a cache line */
   _Alignas(16) unsigned char data[DESK_DATA];
 } posting;
 _Static_assert(sizeof(posting) <= DTI_MEETING_BYTES, "a posting fits on a desk");
