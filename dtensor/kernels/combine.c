@@ -152,6 +152,7 @@ void dti_combine(dtensor_dtype dtype, dtensor_reduce_op op, int64_t divisor, int
   const size_t element = dtensor_dtype_size(dtype);
   const int parts = inputs + outputs;
   const int64_t bytes = out->region->elements * (int64_t)element;
+  if (parts == 2 && divisor <= 1 && dti_copy_few(out, in, element)) return;
   const combination c = {
       dtype, op, divisor, inputs, outputs, element, stream_pays(inputs, outputs, bytes)};
   dti_part part[parts];

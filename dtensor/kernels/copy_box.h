@@ -15,4 +15,8 @@ int dti_place_dense(const dti_place *place, size_t element);
 void dti_copy_box(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
                   const dti_place *src, int stream);
 
+/* One region to another if they are a few elements that lie in one run per dimension: setting up a
+ * walk costs more than to copy them. 0: they are not, and nothing was done. */
+int dti_copy_few(const dti_part *dst, const dti_part *src, size_t element);
+
 #endif

@@ -19,6 +19,7 @@ void dti_copy_region(void *dst, const int64_t dst_stride[], const dti_region *ds
       {dst, dst_stride, dst_region},
       {(void *)(uintptr_t)src, src_stride, src_region},
   };
+  if (dti_copy_few(&part[0], &part[1], element)) return;
   const int64_t bytes = dst_region->elements * (int64_t)element;
   const region_copy copy = {element, dti_stream_pays(bytes)};
   dti_walk_regions(2, part, element, 2 * bytes, threads, copy_box,
