@@ -155,20 +155,21 @@ static void put(const plan_key *key, dti_transfer_plan *plan) {
   keep_to_limits(c);
 }
 
-static uint64_t mix(uint64_t hash, int64_t word) {
-  hash = (hash ^ (uint64_t)word) * UINT64_C(0x9E3779B97F4A7C15);
+static uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
   return hash ^ (hash >> 29);
 }
 
-static int64_t word_of(const dtensor_placement *p) {
-  return (((int64_t)p->kind * 8 + (int64_t)p->op) * 16 + p->dim) ^ p->param << 12;
+static uint64_t word_of(const dtensor_placement *p) {
+  return (((uint64_t)p->kind * 8 + (uint64_t)p->op) * 16 + (uint64_t)p->dim) ^ (uint64_t)p->param
+                                                                                   << 12;
 }
 
 static uint64_t hash_of(const dti_layout *from, const dtensor_placement to[]) {
   uint64_t hash = 0;
-  for (int d = 0; d < from->ndim; d++) hash = mix(hash, from->shape[d]);
+  for (int d = 0; d < from->ndim; d++) hash = mix(hash, (uint64_t)from->shape[d]);
   for (int m = 0; m < from->mesh_ndim; m++)
-    hash = mix(hash, from->mesh[m] ^ word_of(&from->p[m]) << 16 ^ word_of(&to[m]) << 40);
+    hash = mix(hash, (uint64_t)from->mesh[m] ^ word_of(&from->p[m]) << 16 ^ word_of(&to[m]) << 40);
   return hash;
 }
 
