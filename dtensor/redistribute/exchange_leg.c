@@ -85,11 +85,14 @@ void dti_leg_list_inputs(const dti_leg *leg, int p, const dti_parcel *parcel) {
 }
 
 /* A parcel of which all sources are on this node. */
-static void settle_parcel(const dti_leg *leg, int p, const dti_parcel *parcel) {
+static void settle_parcel(dti_leg *leg, int p, const dti_parcel *parcel) {
   const dti_leg_part *part = &leg->part[p];
   const dti_exchange *x = part->exchange;
   dti_leg_list_inputs(leg, p, parcel);
-  if (!leg->input[0].data) return; /* its owner delivers it */
+  if (!leg->input[0].data) { /* its owner delivers it */
+    leg->takes_delivery = 1;
+    return;
+  }
   const dti_part out = {part->to.data, part->to.stride, &parcel->region};
   dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
               leg->threads);

@@ -77,6 +77,7 @@ typedef struct dti_leg {
   int is_filled;
   int posted, collected, left; /* how far the meeting has come */
   int awaited;                 /* neighbours use this rank's arrays; known when it leaves */
+  int takes_delivery;          /* neighbours write into its targets what it cannot read */
   int64_t bytes_lent;
   void *entries; /* what this rank posted, if it is more than a desk holds */
   dti_streams streams;

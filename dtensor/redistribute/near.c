@@ -68,25 +68,13 @@ static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
          bytes_of(part, &part->from) <= DESK_DATA;
 }
 
-/* Whether a neighbour writes into this rank's target. */
-static int is_written(const dti_leg *leg, int p) {
-  const dti_leg_part *part = &leg->part[p];
-  if (part->kind == DTI_PART_SHARE_OUT) return 1;
-  if (leg->engine == DTI_ENGINE_HIERARCHICAL) return 0;
-  for (int64_t i = 0; part->exchange->contributions == 1 && i < part->exchange->parcels; i++) {
-    const int rank = dti_leg_rank(leg, &part->from, part->exchange->parcel[i].sources[0]);
-    if (dti_is_near(leg, rank) && !dti_near_source(leg, p, rank).data) return 1;
-  }
-  return 0;
-}
-
 int dti_near_is_awaited(const dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
     if (is_read(leg, part) && !fits_desk(leg, part) && !part->delivers) return 1;
-    if (is_written(leg, p)) return 1;
+    if (part->kind == DTI_PART_SHARE_OUT) return 1;
   }
-  return 0;
+  return leg->takes_delivery;
 }
 
 static int is_reachable(const dti_leg *leg, const dti_leg_part *part, const dti_leg_side *side) {
@@ -134,10 +122,16 @@ static void post_array(const dti_leg *leg, const dti_leg_side *side, void *lent,
 }
 
 static void put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk, entry *e) {
-  const dti_array array = dti_leg_array(&part->from), packed = packed_like(&array, desk->data);
+  const dti_leg_side *from = &part->from;
+  const int ndim = from->layout->ndim;
   e->address = ON_DESK;
+  dti_packed_strides(ndim, from->shape, e->stride);
+  if (memcmp(e->stride, from->stride, (size_t)ndim * sizeof *e->stride) == 0) {
+    memcpy(desk->data, from->data, (size_t)bytes_of(part, from));
+    return;
+  }
+  const dti_array array = dti_leg_array(from), packed = packed_like(&array, desk->data);
   dti_copy(&packed, &array, part->element, leg->threads);
-  memcpy(e->stride, packed.stride, (size_t)array.ndim * sizeof *e->stride);
 }
 
 static int is_whole(const dti_leg_part *part) {

@@ -12,7 +12,7 @@
 void dti_transfer_plan_release(dti_transfer_plan **plan_) {
   dti_transfer_plan *plan = *plan_;
   *plan_ = NULL;
-  if (!plan || !dti_refcount_release(&plan->refs)) return;
+  if (!plan || --plan->refs > 0) return;
   for (int i = 0; i < DTENSOR_MAX_NDIM; i++) dti_exchange_free(&plan->exchange[i]);
   dti_exchange_free(&plan->copies);
   free(plan->sizes);
@@ -82,7 +82,7 @@ static dtensor_status new_plan(const dti_layout *from, const dti_layout *to,
     free(room);
     return DTI_FAIL(DTENSOR_ENOMEM, "no memory for a plan");
   }
-  dti_refcount_init(&plan->refs);
+  plan->refs = 1;
   plan->sizes = room;
   plan->from = *from;
   plan->to = *to;

@@ -2,13 +2,12 @@
 #ifndef DTENSOR_REDISTRIBUTE_PLAN_H_
 #define DTENSOR_REDISTRIBUTE_PLAN_H_
 
-#include "dtensor/base/refcount.h"
 #include "dtensor/redistribute/transfer.h"
 #include "dtensor/spec/exchange.h"
 #include "dtensor/spec/planner.h"
 
 typedef struct dti_transfer_plan {
-  dti_refcount refs;
+  int refs; /* all of the thread that made it */
   dti_engine engine;
   int is_local; /* nobody sends anything to another: one exchange of each rank with itself */
   dti_route route;
@@ -50,7 +49,7 @@ dti_transfer_plan *dti_transfer_plan_recall(const dtensor_mesh *mesh, const dti_
                                             const dti_transfer_terms *terms);
 
 static inline dti_transfer_plan *dti_transfer_plan_retain(dti_transfer_plan *plan) {
-  dti_refcount_retain(&plan->refs);
+  plan->refs++;
   return plan;
 }
 void dti_transfer_plan_release(dti_transfer_plan **plan);
