@@ -129,5 +129,6 @@ void dti_leg_free(dti_leg *leg) {
   if (leg->output != leg->few[1]) free(leg->output);
   dti_free(leg->entries);
   dti_free(leg->gathered);
-  *leg = (dti_leg){0};
+  leg->part = NULL;
+  leg->node = NULL;
 }

@@ -49,10 +49,17 @@ static bool same_tensor(const dti_layout *a, const dti_layout *b) {
          equal_sizes(a->ndim, a->shape, b->shape) && equal_sizes(a->mesh_ndim, a->mesh, b->mesh);
 }
 
+/* Most often all of it is the same. */
+static bool same_placement(const dtensor_placement *a, const dtensor_placement *b) {
+  return (a->kind == b->kind && a->dim == b->dim && a->op == b->op && a->param == b->param &&
+          a->sizes == b->sizes && a->count == b->count) ||
+         dtensor_placement_equal(*a, *b);
+}
+
 int dti_layout_equal(const dti_layout *a, const dti_layout *b) {
   if (!same_tensor(a, b)) return 0;
   for (int m = 0; m < a->mesh_ndim; m++)
-    if (a->order[m] != b->order[m] || !dtensor_placement_equal(a->p[m], b->p[m])) return 0;
+    if (a->order[m] != b->order[m] || !same_placement(&a->p[m], &b->p[m])) return 0;
   return 1;
 }
 
@@ -60,7 +67,7 @@ int dti_layout_is_with(const dti_layout *layout, const dti_layout *base,
                        const dtensor_placement p[]) {
   if (!same_tensor(layout, base)) return 0;
   for (int m = 0; m < layout->mesh_ndim; m++)
-    if (layout->order[m] != m || !dtensor_placement_equal(layout->p[m], p[m])) return 0;
+    if (layout->order[m] != m || !same_placement(&layout->p[m], &p[m])) return 0;
   return 1;
 }
 
