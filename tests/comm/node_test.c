@@ -249,6 +249,33 @@ static void full_board(const test_world *w) {
 }
 DTEST(Node, FullBoard) { run_nodes(full_board); }
 
+/* Who leaves late is waited for where it has not left, and nowhere else. */
+static void one_is_late(const test_world *w) {
+  dti_node *node;
+  EXPECT_OK(dti_comm_node(w->comm, &node));
+  if (!node) return;
+  uint64_t late = 0;
+  for (int i = 0; i < DTI_MEETINGS; i++) {
+    const uint64_t meeting = dti_node_next_meeting(node);
+    if (i == 5) late = meeting;
+    wait_place(node, meeting);
+    dti_node_post(node, meeting);
+    wait_posted(node, meeting);
+    if (i != 5) dti_node_leave(node, meeting);
+  }
+  for (int i = 0; i < DTI_MEETINGS; i++) {
+    const uint64_t meeting = dti_node_next_meeting(node);
+    if (i == 5) {
+      EXPECT_FALSE(dti_node_can_post(node, meeting));
+      dti_node_leave(node, late);
+    }
+    wait_place(node, meeting);
+    dti_node_post(node, meeting);
+    dti_node_leave(node, meeting);
+  }
+}
+DTEST(Node, OneIsLate) { run_nodes(one_is_late); }
+
 /* A board that everybody has left serves the next communicator, with numbers that go on. */
 static void next_communicator(const test_world *w) {
   if (w->sim || w->size < 2) return;

@@ -54,6 +54,70 @@ DTEST_WORLD(PlanCache, FindsWhatWasPlannedBefore, 2, 4) {
   dtensor_mesh_destroy(&mesh);
 }
 
+/* A call like one before finds its plan without looking at its arguments again. What is wrong with
+ * others is found all the same. */
+DTEST_WORLD(PlanCache, ServesTheNextCall, 2, 3, 4) {
+  start_anew();
+  dtensor_mesh *mesh = NULL;
+  dtensor *x = NULL, *y = NULL, *bits = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  REQUIRE_OK(make_arange(mesh, 2, (int64_t[]){9, 11}, "S0", &x));
+  for (int turn = 0; turn < 4; turn++) {
+    const dtensor_placement to = turn < 3 ? dtensor_shard(1) : dtensor_shard(-1);
+    REQUIRE_OK(dtensor_redistribute(x, &to, NULL, &y));
+    EXPECT_TRUE(holds_arange(y));
+    EXPECT_EQ(dtensor_placement_of(y, 0).dim, 1);
+    EXPECT_EQ(now().misses, 1);
+    EXPECT_EQ(now().hits, turn);
+    dtensor_destroy(&y);
+  }
+
+  const dtensor_placement good = dtensor_shard(1), bad = dtensor_shard(2);
+  EXPECT_STATUS(DTENSOR_EPLACEMENT, dtensor_redistribute(x, &bad, NULL, &y));
+  EXPECT_STATUS(DTENSOR_EINVAL, dtensor_redistribute(x, NULL, NULL, &y));
+  EXPECT_STATUS(DTENSOR_EINVAL,
+                dtensor_redistribute(x, &good, &(dtensor_redistribute_opts){.max_bytes = -1}, &y));
+  EXPECT_STATUS(
+      DTENSOR_EINVAL,
+      dtensor_redistribute(x, &good, &(dtensor_redistribute_opts){.max_received = -1}, &y));
+  EXPECT_NULL(y);
+
+  /* Plans are of an element size, checks of a dtype. */
+  const dtensor_placement rows = dtensor_shard(0), any = dtensor_partial(DTENSOR_BOR);
+  REQUIRE_OK(dtensor_zeros(mesh, DTENSOR_I64, 2, (int64_t[]){9, 11}, &rows, &bits));
+  for (int turn = 0; turn < 2; turn++) {
+    EXPECT_OK(dtensor_redistribute(bits, &any, NULL, &y));
+    dtensor_destroy(&y);
+    EXPECT_STATUS(DTENSOR_EDTYPE, dtensor_redistribute(x, &any, NULL, &y));
+    EXPECT_NULL(y);
+  }
+  dtensor_destroy(&x);
+  dtensor_destroy(&bits);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* The plan of transfers that are under way together, one of which may be forgotten meanwhile. */
+DTEST_WORLD(PlanCache, ServesSeveralAtOnce, 2, 3) {
+  start_anew();
+  dtensor_mesh *mesh = NULL;
+  dtensor *x = NULL, *y[3];
+  dtensor_request *request[3];
+  REQUIRE_OK(world_line(world, &mesh));
+  REQUIRE_OK(make_arange(mesh, 2, (int64_t[]){9, 11}, "S0", &x));
+  const dtensor_placement to = dtensor_shard(1);
+  for (int turn = 0; turn < 3; turn++) {
+    for (int i = 0; i < 3; i++) REQUIRE_OK(dtensor_redistribute_begin(x, &to, NULL, &request[i]));
+    if (turn == 1) dtensor_plan_cache_clear();
+    for (int i = 2; i >= 0; i--) REQUIRE_OK(dtensor_request_wait(&request[i], &y[i]));
+    for (int i = 0; i < 3; i++) {
+      EXPECT_TRUE(holds_arange(y[i]));
+      dtensor_destroy(&y[i]);
+    }
+  }
+  dtensor_destroy(&x);
+  dtensor_mesh_destroy(&mesh);
+}
+
 /* A mesh that is made anew, perhaps at the same address, finds the plans of one like it; one of
  * another shape does not. */
 DTEST_WORLD(PlanCache, OutlivesMeshes, 4, 6) {
