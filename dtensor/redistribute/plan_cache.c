@@ -161,8 +161,8 @@ static uint64_t mix(uint64_t hash, uint64_t word) {
 }
 
 static uint64_t word_of(const dtensor_placement *p) {
-  return (((uint64_t)p->kind * 8 + (uint64_t)p->op) * 16 + (uint64_t)p->dim) ^ (uint64_t)p->param
-                                                                                   << 12;
+  const uint64_t kind = (uint64_t)p->kind * 8 + (uint64_t)p->op;
+  return (kind * 16 + (uint64_t)p->dim) ^ ((uint64_t)p->param << 12);
 }
 
 static uint64_t hash_of(const dti_layout *from, const dtensor_placement to[]) {
