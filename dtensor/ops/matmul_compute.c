@@ -1,15 +1,14 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/ops/matmul_job.h"
 
-/* While transfers travel, BLAS is called with pieces of at most this many multiplications, a few
- * milliseconds, and between them the transfers are helped along. Rows and columns are cut before k
- * is, into pieces that are still large for BLAS. */
-enum { TILE_ROWS = 1024, TILE_COLUMNS = 1024, TILE_WORK = 1 << 27 };
+/* Of a tile, BLAS is called with at least so much of k, and about as many multiplications as a tile
+ * has of that: a millisecond. */
+enum { TILE_DEPTH = 128 };
+#define TILE_WORK ((int64_t)DTI_MATMUL_TILE * DTI_MATMUL_TILE * TILE_DEPTH)
 
 typedef struct work {
   const dti_matmul_job *job;
   dti_gemm_terms terms;
-  dti_transfer *poll;
 } work;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -32,8 +31,8 @@ static dtensor_status multiply(work *w, const dti_array *c, const dti_array *a,
   const int threads = job->mesh->threads;
   const int64_t m = c->shape[0], n = c->shape[1], k = a->shape[1];
   if (!job->is_tiled) return dti_gemm(job->dtype, c, a, b, &w->terms, threads);
-  const int64_t rows = least(m, TILE_ROWS), columns = least(n, TILE_COLUMNS);
-  const int64_t depth = most(TILE_WORK / most(rows * columns, 1), 256);
+  const int64_t rows = least(m, DTI_MATMUL_TILE), columns = least(n, DTI_MATMUL_TILE);
+  const int64_t depth = most(TILE_WORK / most(rows * columns, 1), TILE_DEPTH);
   for (int64_t i = 0; i < m; i += rows)
     for (int64_t j = 0; j < n; j += columns)
       for (int64_t l = 0; l < k; l += depth) {
@@ -46,9 +45,7 @@ static dtensor_status multiply(work *w, const dti_array *c, const dti_array *a,
           terms.beta[1] = 0;
         }
         DTI_TRY(dti_gemm(job->dtype, &ct, &at, &bt, &terms, threads));
-        int done;
-        /* Its outcome is read when it is waited for. */
-        if (w->poll) (void)dti_transfer_test(w->poll, &done);
+        dti_transfers_advance(0);
       }
   return DTENSOR_OK;
 }
@@ -95,8 +92,8 @@ static dtensor_status multiply_k(work *w, const dti_operand *a, const dti_operan
 
 dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *a,
                                   const dti_operand *b, const dti_matmul_part *part, int64_t begin,
-                                  int64_t end, int first, dti_transfer *poll) {
-  work w = {job, job->terms, poll};
+                                  int64_t end, int first) {
+  work w = {job, job->terms};
   if (!first) {
     w.terms.beta[0] = 1;
     w.terms.beta[1] = 0;

@@ -9,9 +9,9 @@
 #include "dtensor/mesh/machine.h"
 #include "dtensor/spec/route.h"
 
-/* A panel or slice is worth its messages from this many bytes and this many k, rows or columns of
- * each segment on; fewer cost BLAS its speed. */
-enum { PANEL_BYTES = 1 << 15, PANEL_LENGTH = 128 };
+/* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
+ * this of each segment cost BLAS its speed; a short panel at the end, little of it. */
+enum { PIECE_BYTES = 1 << 15, PANEL_LENGTH = 32, LAST_PANEL_LENGTH = 16, SLICE_LENGTH = 96 };
 
 static _Thread_local int64_t forced_panels;
 
@@ -38,16 +38,52 @@ static int is_periodic(const dti_axis *axis) {
   return 0;
 }
 
-/* Into how many pieces something of so many bytes per rank is cut. */
-static int64_t pieces(const dti_matmul_job *job, double bytes, const dti_segments *segments,
-                      int64_t at_most) {
+/* Into how many pieces something of so many bytes per rank is cut at most, each of so many indices
+ * of every segment. */
+static int64_t most_pieces(const dti_matmul_job *job, double bytes, const dti_segments *segments,
+                           int64_t length, int64_t at_most) {
   /* Inside of a node a copy is made by the cores that multiply: there is nothing to hide. */
   if (job->is_in_node) return 1;
   if (forced_panels > 0) return forced_panels < at_most ? forced_panels : at_most;
-  int64_t n = dti_segments_shortest(segments) / PANEL_LENGTH;
+  int64_t n = dti_segments_shortest(segments) / length;
   if (n > at_most) n = at_most;
-  if ((double)n > bytes / PANEL_BYTES) n = (int64_t)(bytes / PANEL_BYTES);
+  if ((double)n > bytes / PIECE_BYTES) n = (int64_t)(bytes / PIECE_BYTES);
   return n > 1 ? n : 1;
+}
+
+/* All panels alike. */
+static void cut_evenly(dti_matmul_job *job, int64_t panels) {
+  job->panels = job->grains = panels;
+  for (int64_t i = 0; i < panels; i++) job->panel_end[i] = i + 1;
+}
+
+/* Where the multiplication begins with what a rank has already, the n-th part of k, and takes as
+ * long as the communication: while a piece is multiplied, the n-th part of what is still missing
+ * arrives. So these are the next panels, and BLAS gets few and long ones. The last ones are short:
+ * nothing hides behind the last. Where one of the two takes longer, it is no worse. */
+static void cut_by_arrival(dti_matmul_job *job, int64_t n, int64_t most) {
+  int64_t begin = 0;
+  job->grains = 4 * most;
+  for (job->panels = 0; begin < job->grains; job->panels++) {
+    const int64_t left = job->grains - begin;
+    int64_t grains = left / n;
+    if (grains < 4) grains = 4;
+    if (left - grains < 4) grains = left;
+    begin = job->panel_end[job->panels] = begin + grains;
+  }
+}
+
+static void cut_panels(dti_matmul_job *job) {
+  const double bytes = job->plan->received[0] + job->plan->received[1];
+  const int64_t n = job->k.n;
+  const int is_led =
+      job->a.is_panelled != job->b.is_panelled && n > 1 && !job->c_moves && forced_panels == 0;
+  const int64_t most = most_pieces(job, bytes, &job->k, is_led ? LAST_PANEL_LENGTH : PANEL_LENGTH,
+                                   DTI_MATMUL_PANELS);
+  if (is_led && most > 1)
+    cut_by_arrival(job, n, most);
+  else
+    cut_evenly(job, most);
 }
 
 static dtensor_status cut_k(dti_matmul_job *job) {
@@ -60,9 +96,8 @@ static dtensor_status cut_k(dti_matmul_job *job) {
   if (job->steps == 1 && job->a.is_panelled) axes[n++] = dti_axis_of(&job->a.source->layout, 1);
   if (job->steps == 1 && job->b.is_panelled) axes[n++] = dti_axis_of(&job->b.source->layout, 0);
   DTI_TRY(dti_segments_make(n, axes, &job->k));
-  job->panels = 1;
-  if (job->steps == 1 && (job->a.is_panelled || job->b.is_panelled))
-    job->panels = pieces(job, plan->received[0] + plan->received[1], &job->k, DTI_MATMUL_PANELS);
+  cut_evenly(job, 1);
+  if (job->steps == 1 && (job->a.is_panelled || job->b.is_panelled)) cut_panels(job);
   return DTENSOR_OK;
 }
 
@@ -78,14 +113,16 @@ static dtensor_status cut_product(dti_matmul_job *job, const dti_layout *to) {
   job->c_dim = cuts[1].n < cuts[0].n; /* every owner gets a part of every slice */
   job->c_cuts = cuts[job->c_dim];
   dti_segments_free(&cuts[1 - job->c_dim]);
-  job->slices = pieces(job, job->plan->received[2], &job->c_cuts, DTI_MATMUL_SLICES);
+  job->slices =
+      most_pieces(job, job->plan->received[2], &job->c_cuts, SLICE_LENGTH, DTI_MATMUL_SLICES);
   return DTENSOR_OK;
 }
 
 int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
                               dti_run runs[]) {
-  return dti_segments_slice(&job->k, step * job->panels + first, step * job->panels + end,
-                            job->steps * job->panels, runs);
+  if (job->steps > 1) return dti_segments_slice(&job->k, step, step + 1, job->steps, runs);
+  return dti_segments_slice(&job->k, first > 0 ? job->panel_end[first - 1] : 0,
+                            job->panel_end[end - 1], job->grains, runs);
 }
 
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run) {
@@ -244,8 +281,8 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, 
       job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;
   DTI_TRY(count_reads(&job->a));
   DTI_TRY(count_reads(&job->b));
-  DTI_TRY(cut_k(job));
   DTI_TRY(make_product(job, terms));
+  DTI_TRY(cut_k(job));
   DTI_TRY(make_runs(job));
   DTI_TRY(make_buffer(job, &job->a));
   DTI_TRY(make_buffer(job, &job->b));

@@ -84,7 +84,7 @@ int dti_operand_own(const dti_operand *operand, int64_t begin, int64_t length, i
 
 /* ---- the job */
 
-enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 8 };
+enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 16 };
 
 typedef struct dti_matmul_job {
   const dti_matmul_plan *plan;
@@ -94,9 +94,11 @@ typedef struct dti_matmul_job {
   dti_operand a, b;
   dtensor *out; /* borrowed */
 
-  dti_segments k;        /* of the panels */
-  int64_t steps, panels; /* panels of a step */
-  int64_t own;           /* the segment of k that this rank has already, or -1 */
+  dti_segments k; /* of the panels */
+  /* One after the other for want of memory, or panels that travel together. */
+  int64_t steps, panels;
+  int64_t grains, panel_end[DTI_MATMUL_PANELS]; /* a panel ends after so many grains of a segment */
+  int64_t own; /* the segment of k that this rank has already, or -1 */
 
   /* The product: computed in its place, or in a buffer from where it moves. */
   dti_array c;        /* where it is computed */
@@ -147,7 +149,8 @@ dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
 /* What a coordinate has of a run of global indices, in local ones. */
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);
 
-/* The runs of k of panels first to end-1 of a step, and the box of an array that has them. */
+/* The runs of k of panels first to end-1 of a step, which has more than one if it is the only one;
+ * and the box of an array that has them. */
 int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
                               dti_run runs[]);
 dti_box dti_matmul_box(const dti_layout *layout, int dim, int64_t n, const dti_run runs[]);
@@ -157,16 +160,20 @@ dtensor_status dti_matmul_run(dti_matmul_job *job);
 
 /* ---- computing */
 
+/* While transfers travel, the product is computed in tiles of so many rows and columns, and between
+ * them the transfers are helped along: small ones, but still large for BLAS. */
+enum { DTI_MATMUL_TILE = 512 };
+
 /* A part of the product: local rows and columns. */
 typedef struct dti_matmul_part {
   int64_t begin[2], length[2];
 } dti_matmul_part;
 
 /* part += the product over the local k [begin, end). first: nothing was added to this part before,
- * so beta counts. poll (may be NULL): a transfer to test between pieces. */
+ * so beta counts. Transfers on their way are helped along. */
 dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *a,
                                   const dti_operand *b, const dti_matmul_part *part, int64_t begin,
-                                  int64_t end, int first, dti_transfer *poll);
+                                  int64_t end, int first);
 
 /* For tests: cut everything that moves into so many panels and slices, and read nothing in place
  * from other ranks; 0: as is best. Of this thread. */

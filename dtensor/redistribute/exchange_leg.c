@@ -224,22 +224,18 @@ void dti_leg_fill(dti_leg *leg) {
 
 dtensor_status dti_exchange_leg_start(dti_leg *leg) {
   dti_leg_fill(leg);
-  if (leg->node)
-    count_near(leg);
-  else
-    settle_near(leg);
+  if (leg->node) count_near(leg);
   return dti_streams_push(leg);
 }
 
 /* Read what lies on this node, as soon as all of its ranks are here. *done: it was read. A
  * neighbour that has failed keeps its arrays until all have left, but sends nothing more. */
 static dtensor_status collect(dti_leg *leg, int *done) {
-  *done = 1;
-  if (!leg->node) return DTENSOR_OK;
-  if (!leg->posted) leg->posted = dti_near_post(leg, DTI_ALL_IS_WELL);
-  *done = leg->posted && dti_node_all_posted(leg->node, leg->meeting);
+  int64_t verdict = DTI_ALL_IS_WELL;
+  *done = leg->hold != DTI_HOLD_SOURCE && dti_leg_post(leg, verdict) &&
+          dti_leg_all_posted(leg, &verdict);
   if (!*done || leg->left) return DTENSOR_OK;
-  DTI_TRY(dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
+  DTI_TRY(dti_agree_verdict(DTENSOR_OK, verdict));
   if (!leg->collected) settle_near(leg);
   leg->collected = 1;
   return DTENSOR_OK;

@@ -39,6 +39,12 @@ dtensor_status dti_leg_start(dti_leg *leg) {
   return dti_leg_is_gather(leg) ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
 }
 
+dtensor_status dti_leg_release(dti_leg *leg) {
+  if (leg->hold == DTI_HOLD_NOTHING) return DTENSOR_OK;
+  leg->hold = DTI_HOLD_NOTHING;
+  return dti_streams_push(leg);
+}
+
 dtensor_status dti_leg_advance(dti_leg *leg, int *done) {
   if (dti_leg_is_collective(leg)) return dti_collective_advance(leg, done);
   if (is_hierarchical(leg)) return dti_hierarchy_leg_advance(leg, done);

@@ -57,6 +57,13 @@ typedef struct dti_leg_part {
 
 enum { DTI_LEG_FEW = 4 };
 
+/* What an exchange that has started does not do yet. */
+typedef enum dti_hold {
+  DTI_HOLD_NOTHING,
+  DTI_HOLD_RECEIVES, /* other sends are announced first (stream.h) */
+  DTI_HOLD_SOURCE    /* the source is not ready: only receives are posted */
+} dti_hold;
+
 typedef struct dti_leg {
   unsigned gathers; /* bit m: it gathers, and reduces mesh dimension m; 0: it does not */
   int parts;
@@ -74,6 +81,7 @@ typedef struct dti_leg {
   dti_engine engine;   /* how messages travel */
 
   /* exchanges */
+  dti_hold hold;
   int is_filled;
   int posted, collected, left; /* how far the meeting has come */
   int awaited;                 /* neighbours use this rank's arrays; known when it leaves */
@@ -112,6 +120,9 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict);
 /* Post receives, pack and send, and do what needs nobody else. After the agreement, or, of a later
  * leg, after the one before it. */
 dtensor_status dti_leg_start(dti_leg *leg);
+
+/* Go on with what leg->hold has kept back. */
+dtensor_status dti_leg_release(dti_leg *leg);
 
 /* *done: everything has arrived and is in its place, and nobody needs this rank's arrays. */
 dtensor_status dti_leg_advance(dti_leg *leg, int *done);

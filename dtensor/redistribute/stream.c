@@ -312,7 +312,8 @@ static dtensor_status push_sends(dti_leg *leg) {
 
 dtensor_status dti_streams_push(dti_leg *leg) {
   dti_streams *streams = &leg->streams;
-  DTI_TRY(push_sends(leg));
+  if (leg->hold != DTI_HOLD_SOURCE) DTI_TRY(push_sends(leg));
+  if (leg->hold == DTI_HOLD_RECEIVES) return DTENSOR_OK;
   for (int64_t i = 0; i < streams->receives; i++)
     while (has_room(&streams->receive[i])) DTI_TRY(start_message(leg, &streams->receive[i], 1));
   return DTENSOR_OK;

@@ -6,7 +6,11 @@
  * Without a limit to the buffers all messages are started at once, sends first. Where messages are
  * long, MPI shakes hands before each, and a handshake that comes late waits behind megabytes of
  * other messages: over TCP the two directions of a pair then run one after the other. With a limit
- * a window of messages is under way at a time, and the transfer goes in rounds. */
+ * a window of messages is under way at a time, and the transfer goes in rounds.
+ *
+ * Long messages that are under way together also share the wire, so that all of them end at the
+ * end. Transfers that are waited for one by one while others follow (dti_transfers_begin()) go in
+ * short messages, which keep their order and need no handshake. */
 #ifndef DTENSOR_REDISTRIBUTE_STREAM_H_
 #define DTENSOR_REDISTRIBUTE_STREAM_H_
 
@@ -17,6 +21,9 @@ enum { DTI_STREAM_WINDOW = 4 }; /* messages of a stream under way where buffers 
 
 /* Bytes of a message where nobody has set a limit. */
 #define DTI_STREAM_CHUNK ((int64_t)4 << 20)
+
+/* Of one that MPI sends at once, without shaking hands: its header fits into 64 KiB too. */
+#define DTI_STREAM_SHORT ((int64_t)65000 / 16 * 16)
 
 /* One region of the traffic with a peer. */
 typedef struct dti_segment {
@@ -69,7 +76,7 @@ struct dti_leg;
 /* Find the peers, cut, allocate. After the parts' exchanges are planned. */
 dtensor_status dti_streams_prepare(struct dti_leg *leg);
 
-/* Post receives and send what the windows have room for. */
+/* Send, then post receives, as far as the windows have room and leg->hold permits. */
 dtensor_status dti_streams_push(struct dti_leg *leg);
 
 /* Find out what has arrived or left; *found: whether anything has. */

@@ -24,6 +24,11 @@ struct dti_transfer {
   int leg;            /* the one that moves */
   int64_t bytes;      /* sent and received */
   dti_transfer *next; /* of this thread's transfers on their way */
+
+  /* of several that were begun together */
+  int is_ready;            /* its source is */
+  int has_turn;            /* it may send */
+  dti_transfer *successor; /* whose turn it is when this one is complete */
 };
 
 static _Thread_local dti_transfer *on_their_way;
@@ -38,12 +43,24 @@ static void leave_list(dti_transfer *t) {
 
 static dti_leg *current_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
 
+static void fail(dti_transfer *t, dtensor_status outcome);
+
+/* Go on with what a transfer of several has kept back, if nothing is in its way. */
+static void let_go(dti_transfer *t) {
+  if (t->state != MOVING || !t->is_ready || !t->has_turn) return;
+  const dtensor_status status = dti_leg_release(current_leg(t));
+  if (status != DTENSOR_OK) fail(t, status);
+}
+
 /* After a failure nothing is kept: neighbours must not wait until the user asks for the outcome. */
 static void complete(dti_transfer *t, dtensor_status outcome) {
   t->state = COMPLETE;
   t->outcome = outcome;
   leave_list(t);
   if (outcome != DTENSOR_OK) dti_steps_free(&t->steps);
+  if (!t->successor) return;
+  t->successor->has_turn = 1;
+  let_go(t->successor);
 }
 
 static void destroy(dti_transfer *t) {
@@ -184,14 +201,13 @@ static dtensor_status start(dti_transfer *t, int is_near) {
   return DTENSOR_OK;
 }
 
-/* Making a lane blocks inside of MPI. So all ranks meet before it, while the transfers on their way
- * go on: a rank may wait for one of them before it comes. A failure is one on all ranks, and nobody
- * has to be told. */
-static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
+/* Wait for all ranks' outcomes while the transfers on their way go on: a rank may wait for one of
+ * them before it comes. */
+static dtensor_status agree_at_once(dti_comm *comm, dtensor_status mine) {
   dti_batch *meeting;
-  const dtensor_status made = dti_batch_create(t->comm, 1, NULL, &meeting);
-  if (made != DTENSOR_OK) return dti_comm_agree(t->comm, mine != DTENSOR_OK ? mine : made);
-  int64_t verdict = dti_agree_value(mine, dti_comm_rank(t->comm)), finished[1], n, open = 1;
+  const dtensor_status made = dti_batch_create(comm, 1, NULL, &meeting);
+  if (made != DTENSOR_OK) return dti_comm_agree(comm, mine != DTENSOR_OK ? mine : made);
+  int64_t verdict = dti_agree_value(mine, dti_comm_rank(comm)), finished[1], n, open = 1;
   dtensor_status status = dti_batch_allreduce(meeting, &verdict, 1, DTI_COMM_MIN);
   for (int64_t round = 0; status == DTENSOR_OK && open; round++) {
     dti_transfers_advance(round);
@@ -199,7 +215,13 @@ static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
   }
   dti_batch_destroy(&meeting);
   DTI_TRY(status);
-  DTI_TRY(dti_agree_verdict(mine, verdict));
+  return dti_agree_verdict(mine, verdict);
+}
+
+/* Making a lane blocks inside of MPI, so all ranks meet before it. A failure is one on all ranks,
+ * and nobody has to be told. */
+static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
+  DTI_TRY(agree_at_once(t->comm, mine));
   return dti_lanes_make(t->comm, &t->steps);
 }
 
@@ -209,6 +231,15 @@ static dtensor_status run_locally(dti_transfer *t) {
   return dti_leg_advance(current_leg(t), &done);
 }
 
+/* There may be hundreds of transfers on their way: wait until there is room for another. */
+static dtensor_status take_numbers(dti_steps_request *request) {
+  DTI_TRY(dti_steps_begin(request));
+  const int last = request->meetings - 1;
+  for (int64_t round = 0; last >= 0 && !dti_node_can_take(request->node, request->meeting[last]);)
+    dti_transfers_advance(round++);
+  return DTENSOR_OK;
+}
+
 dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
                                   dti_transfer **transfer) {
@@ -216,11 +247,7 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   dti_steps_request request = {.n = n, .items = items, .opts = opts};
   DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &request.comm));
   for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(request.comm, &items[i], opts));
-  DTI_TRY(dti_steps_begin(&request));
-  const int last = request.meetings - 1;
-  for (int64_t round = 0; last >= 0 && !dti_node_can_take(request.node, request.meeting[last]);)
-    dti_transfers_advance(round++); /* there are hundreds on their way */
-
+  DTI_TRY(take_numbers(&request));
   dti_transfer *t = malloc(sizeof *t);
   if (!t) {
     mine = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a transfer");
@@ -248,6 +275,80 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   }
   *transfer = t;
   return DTENSOR_OK;
+}
+
+/* ---- Several at once ---- */
+
+/* One of several, up to the agreement. *transfer may be there also after a failure. */
+static dtensor_status prepare(const dti_transfer_item *item, dti_comm *comm,
+                              dti_transfer **transfer) {
+  dti_steps_request request = {.n = 1, .items = item, .comm = comm, .is_one_step = 1};
+  *transfer = NULL;
+  DTI_TRY(take_numbers(&request));
+  dti_transfer *t = calloc(1, sizeof *t);
+  dtensor_status status = t ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a transfer");
+  if (t) {
+    *transfer = t;
+    t->comm = dti_comm_retain(comm);
+    t->state = COMPLETE;
+    status = dti_steps_plan(&request, &t->steps);
+  }
+  if (status == DTENSOR_OK) return dti_steps_prepare(&request, DTENSOR_OK, &t->steps);
+  for (int i = 0; i < request.meetings; i++) dti_node_leave(request.node, request.meeting[i]);
+  return status;
+}
+
+/* MPI copies short messages that the wire has no room for yet. */
+enum { MOST_BYTES_WITH_MPI = 16 << 20 };
+
+/* Two at least: one travels while the next is announced. */
+static int how_many_at_once(int n, dti_transfer *const transfers[]) {
+  int64_t bytes = 0;
+  int count = 0;
+  for (; count < n; count++) {
+    bytes += dti_leg_bytes_sent(current_leg(transfers[count]));
+    if (count >= 2 && bytes > MOST_BYTES_WITH_MPI) break;
+  }
+  return count;
+}
+
+dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtensor_status mine,
+                                   dti_transfer *transfers[]) {
+  dti_comm *comm;
+  DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &comm));
+  for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(comm, &items[i], NULL));
+  for (int i = 0; i < n; i++) {
+    const dtensor_status prepared = prepare(&items[i], comm, &transfers[i]);
+    if (mine == DTENSOR_OK) mine = prepared;
+  }
+  const dtensor_status status = agree_at_once(comm, mine);
+  for (int i = 0; i < n && status != DTENSOR_OK; i++) {
+    if (transfers[i]) destroy(transfers[i]);
+    transfers[i] = NULL;
+  }
+  DTI_TRY(status);
+  const int at_once = how_many_at_once(n, transfers);
+  for (int i = 0; i < n; i++) {
+    dti_transfer *t = transfers[i];
+    t->is_ready = !items[i].is_late;
+    t->has_turn = i < at_once;
+    if (i + at_once < n) t->successor = transfers[i + at_once];
+    t->state = MOVING;
+    t->next = on_their_way;
+    on_their_way = t;
+    current_leg(t)->hold = t->is_ready && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
+  }
+  for (int i = 0; i < n; i++) {
+    const dtensor_status started = dti_leg_start(current_leg(transfers[i]));
+    if (started != DTENSOR_OK) fail(transfers[i], started);
+  }
+  for (int i = 0; i < n; i++) let_go(transfers[i]);
+  return DTENSOR_OK;
+}
+
+void dti_transfer_release(dti_transfer *transfer) {
+  transfer->is_ready = 1;
+  let_go(transfer);
 }
 
 dtensor_status dti_transfer_test(dti_transfer *transfer, int *done) {

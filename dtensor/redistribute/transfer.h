@@ -28,6 +28,7 @@ typedef struct dti_transfer_item {
   dtensor_dtype dtype;
   struct dti_transfer_plan *plan; /* of everything, where it is known; else NULL. Borrowed */
   int is_private; /* the target may be memory that neighbours cannot reach; alike on all ranks */
+  int is_late;    /* dti_transfers_begin(): the source has no values before it is released */
 } dti_transfer_item;
 
 typedef struct dti_transfer dti_transfer;
@@ -40,6 +41,19 @@ typedef struct dti_transfer dti_transfer;
 dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
                                   const dtensor_redistribute_opts *opts, dtensor_status mine,
                                   dti_transfer **transfer);
+
+/* Begin n transfers of one item each, all over the same ranks. They are planned and agreed on
+ * together, and then all messages are announced before the first of them moves: the way to begin
+ * pieces of one array that are waited for one by one. Each item has a box, and takes one exchange.
+ * Blocks until all ranks have come; if any has failed, nothing has begun, on any rank.
+ *
+ * Collective as dti_transfer_begin(). */
+dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtensor_status mine,
+                                   dti_transfer *transfers[]);
+
+/* The source of an item that is_late is ready. Local; every rank must come to it, or the others
+ * wait. */
+void dti_transfer_release(dti_transfer *transfer);
 
 /* Advance all transfers of this thread without blocking. *done: 1 if this one is complete; the
  * status is its outcome then. */

@@ -1,0 +1,144 @@
+/* Pieces of one array that are begun together and waited for one by one: some when their source
+ * is there, some before. */
+#include <dtensor/debug.h>
+#include <dtensor/memory.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/comm/comm.h"
+#include "dtensor/redistribute/transfer.h"
+#include "dtensor/tensor/tensor.h"
+#include "tests/harness/arange.h"
+#include "tests/harness/world.h"
+
+enum { PIECES = 12 };
+
+typedef struct pieces {
+  dtensor *from, *to;
+  dti_box box[PIECES];
+  dti_transfer_item item[PIECES];
+  dti_transfer *transfer[PIECES];
+} pieces;
+
+/* The columns of a matrix, cut into pieces, the last ones wider. */
+static void cut(pieces *all) {
+  const int64_t columns = all->from->layout.shape[1];
+  for (int i = 0; i < PIECES; i++) {
+    const int64_t begin = columns * i * i / PIECES / PIECES,
+                  end = columns * (i + 1) * (i + 1) / PIECES / PIECES;
+    all->box[i] = dti_box_whole(&all->from->layout);
+    all->box[i].from[1] = all->box[i].to[1] = begin;
+    all->box[i].shape[1] = end - begin;
+    const dtensor *x = all->from, *y = all->to;
+    all->item[i] = (dti_transfer_item){.from = {x->mesh, &x->layout, x->data, x->stride},
+                                       .to = {y->mesh, &y->layout, y->data, y->stride},
+                                       .box = &all->box[i],
+                                       .dtype = DTENSOR_F64};
+  }
+}
+
+static dtensor_status make(dtensor_mesh *mesh, int64_t rows, int64_t columns, const char *from,
+                           const char *to, pieces *all) {
+  const int64_t shape[] = {rows, columns};
+  dtensor_placement p;
+  *all = (pieces){.from = NULL};
+  dtensor_status status = make_arange(mesh, 2, shape, from, &all->from);
+  if (status == DTENSOR_OK) status = dtensor_placements_parse(to, 1, &p);
+  if (status == DTENSOR_OK) status = dtensor_empty(mesh, DTENSOR_F64, 2, shape, &p, &all->to);
+  if (status == DTENSOR_OK) cut(all);
+  return status;
+}
+
+static void drop(pieces *all) {
+  dtensor_destroy(&all->from);
+  dtensor_destroy(&all->to);
+}
+
+static const char *const moves[][2] = {{"S0", "S1"}, {"S1", "S0"}, {"S0", "R"}, {"P", "S0"}};
+enum { MOVES = sizeof moves / sizeof *moves };
+
+DTEST_NODES(Together, AllArrive, {1, 1}, {2, 1}, {3, 1}, {4, 2}, {6, 3}, {4, 4}) {
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  for (int m = 0; m < MOVES; m++) {
+    pieces all;
+    REQUIRE_OK(make(mesh, 37, 150, moves[m][0], moves[m][1], &all));
+    REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
+    for (int i = 0; i < PIECES; i++) EXPECT_OK(dti_transfer_wait(&all.transfer[i]));
+    EXPECT_TRUE(holds_arange(all.to));
+    drop(&all);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* This rank's values of a piece come into the source. */
+static void write_piece(const pieces *all, const dtensor *values, int i) {
+  const int64_t width = values->local_shape[1], begin = dtensor_local_offset(values, 1);
+  double *data = all->from->data;
+  for (int64_t k = 0; k < values->local_numel; k++) {
+    const int64_t column = begin + k % width - all->box[i].from[1];
+    if (column >= 0 && column < all->box[i].shape[1]) data[k] = ((const double *)values->data)[k];
+  }
+}
+
+DTEST_NODES(Together, NothingIsReadBeforeItIsThere, {1, 1}, {2, 1}, {3, 1}, {4, 2}, {6, 3}) {
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  for (int m = 0; m < MOVES; m++) {
+    pieces all, other;
+    REQUIRE_OK(make(mesh, 37, 150, moves[m][0], moves[m][1], &all));
+    REQUIRE_OK(make(mesh, 37, 150, moves[m][0], moves[m][1], &other));
+    double *data = all.from->data;
+    for (int64_t i = 0; i < all.from->local_numel; i++) data[i] = -1;
+    for (int i = 0; i < PIECES; i++) {
+      all.item[i].is_late = i % 3 != 0;
+      if (!all.item[i].is_late) write_piece(&all, other.from, i);
+    }
+    REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
+    for (int i = 0; i < PIECES; i++) {
+      if (!all.item[i].is_late) continue;
+      dti_transfers_advance(0);
+      write_piece(&all, other.from, i);
+      dti_transfer_release(all.transfer[i]);
+    }
+    for (int i = 0; i < PIECES; i++) EXPECT_OK(dti_transfer_wait(&all.transfer[i]));
+    EXPECT_TRUE(holds_arange(all.to));
+    drop(&other);
+    drop(&all);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* More than MPI is given at once. */
+DTEST_NODES(Together, LongOnesTakeTurns, {3, 1}, {4, 2}) {
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  pieces all;
+  REQUIRE_OK(make(mesh, 750, 4500, "S0", "R", &all));
+  REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
+  for (int i = 0; i < PIECES; i++) EXPECT_OK(dti_transfer_wait(&all.transfer[i]));
+  EXPECT_TRUE(holds_arange(all.to));
+  drop(&all);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* One rank has no memory for some of the pieces: none begins on any rank, and nothing is sent. */
+DTEST_NODES(Together, AFailureOfOneIsThatOfAll, {2, 1}, {3, 1}, {4, 2}, {6, 6}) {
+  if (world->size == 1) return;
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  pieces all;
+  REQUIRE_OK(make(mesh, 37, 150, "S1", "S0", &all));
+  dtensor_comm_counts counts;
+  dtensor_comm_stats_reset();
+  const dtensor_status mine = world->rank == 1 ? DTENSOR_ENOMEM : DTENSOR_OK;
+  EXPECT_STATUS(DTENSOR_ENOMEM, dti_transfers_begin(PIECES, all.item, mine, all.transfer));
+  dtensor_comm_stats(&counts);
+  EXPECT_EQ(counts.bytes_sent + counts.bytes_received, 0);
+  for (int i = 0; i < PIECES; i++) EXPECT_NULL(all.transfer[i]);
+  /* And the next ones do not notice. */
+  REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
+  for (int i = 0; i < PIECES; i++) EXPECT_OK(dti_transfer_wait(&all.transfer[i]));
+  EXPECT_TRUE(holds_arange(all.to));
+  drop(&all);
+  dtensor_mesh_destroy(&mesh);
+}
