@@ -11,7 +11,7 @@
 
 /* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
  * this of each segment cost BLAS its speed; a short panel at the end, little of it. */
-enum { PIECE_BYTES = 1 << 15, PANEL_LENGTH = 32, LAST_PANEL_LENGTH = 16, SLICE_LENGTH = 96 };
+enum { PIECE_BYTES = 1 << 15, PANEL_LENGTH = 32, LAST_PANEL_LENGTH = 16, SLICE_LENGTH = 160 };
 
 static _Thread_local int64_t forced_panels;
 

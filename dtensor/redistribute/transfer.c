@@ -128,17 +128,32 @@ static dtensor_status advance(dti_transfer *t) {
 }
 
 /* A transfer's failure is its own outcome: those beside it go on. */
+static void advance_one(dti_transfer *t) {
+  if (t->state == FAILING) {
+    if (dti_leg_is_given_up(current_leg(t))) complete(t, t->outcome);
+    return;
+  }
+  const dtensor_status status = advance(t);
+  if (status != DTENSOR_OK) fail(t, status);
+}
+
 static void advance_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
-    if (t->state == FAILING) {
-      if (dti_leg_is_given_up(current_leg(t))) complete(t, t->outcome);
-      continue;
-    }
-    const dtensor_status status = advance(t);
-    if (status != DTENSOR_OK) fail(t, status);
+    advance_one(t);
   }
+}
+
+void dti_transfers_help(void) {
+  dti_transfer *t = on_their_way;
+  if (!t) return;
+  dti_transfer **end = &on_their_way;
+  while (*end) end = &(*end)->next;
+  *end = t;
+  on_their_way = t->next;
+  t->next = NULL;
+  advance_one(t);
 }
 
 /* Rounds of waiting between two looks at whether those that are waited for live. */

@@ -64,6 +64,10 @@ dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);
  * come end with DTENSOR_EMPI. */
 void dti_transfers_advance(int64_t round);
 
+/* For those who compute meanwhile: MPI makes progress with all transfers of this thread, and one of
+ * them is advanced, another one each time. Cheaper than to advance all. */
+void dti_transfers_help(void);
+
 /* Complete it and free it. *transfer becomes NULL. */
 dtensor_status dti_transfer_wait(dti_transfer **transfer);
 
