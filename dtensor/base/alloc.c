@@ -131,13 +131,42 @@ static void trim_to(size_t limit) {
   }
 }
 
-static dti_extent *try_extent(dti_extents *from, size_t bytes, size_t alignment) {
+/* Whole huge pages become warm: on small ones neighbours lie anywhere in the caches, and lose their
+ * places to each other. */
+static void warm_huge_pages(dti_extents *to, size_t bytes) {
+  bytes = (bytes + DTI_HUGE_PAGE - 1) / DTI_HUGE_PAGE * DTI_HUGE_PAGE;
+  pthread_mutex_lock(&arena.lock);
+  const int room = warm() + bytes <= arena.limit;
+  dti_extent *e = room ? dti_extents_take(to, DTI_EXTENT_COLD, bytes, DTI_HUGE_PAGE) : NULL;
+  pthread_mutex_unlock(&arena.lock);
+  if (!e) return;
+  if (!dti_arena_back(e->offset, e->bytes)) {
+    give_back(e);
+    return;
+  }
+  pthread_mutex_lock(&arena.lock);
+  dti_extents_put(e, DTI_EXTENT_WARM);
+  pthread_mutex_unlock(&arena.lock);
+}
+
+static dti_extent *try_warm(dti_extents *from, size_t bytes, size_t alignment) {
   pthread_mutex_lock(&arena.lock);
   dti_extent *e = dti_extents_take(from, DTI_EXTENT_WARM, bytes, alignment);
-  const int backed = e != NULL;
-  if (!e) e = dti_extents_take(from, DTI_EXTENT_COLD, bytes, alignment);
   pthread_mutex_unlock(&arena.lock);
-  if (!e || backed || dti_arena_back(e->offset, e->bytes)) return e;
+  return e;
+}
+
+static dti_extent *try_extent(dti_extents *from, size_t bytes, size_t alignment) {
+  dti_extent *e = try_warm(from, bytes, alignment);
+  if (!e && alignment < DTI_HUGE_PAGE) {
+    warm_huge_pages(from, bytes);
+    e = try_warm(from, bytes, alignment);
+  }
+  if (e) return e;
+  pthread_mutex_lock(&arena.lock);
+  e = dti_extents_take(from, DTI_EXTENT_COLD, bytes, alignment);
+  pthread_mutex_unlock(&arena.lock);
+  if (!e || dti_arena_back(e->offset, e->bytes)) return e;
   give_back(e);
   return NULL;
 }

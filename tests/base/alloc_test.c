@@ -91,6 +91,23 @@ DTEST(Alloc, LargeBuffersBeginAtHugePages) {
   }
 }
 
+/* As far as the cache has room for the rest of the page. */
+DTEST(Alloc, SmallerBuffersShareHugePages) {
+  start_with_empty_cache();
+  char *first = dti_alloc(300 << 10), *second = dti_alloc(300 << 10);
+  EXPECT_EQ((uintptr_t)first / (2 * MIB), (uintptr_t)second / (2 * MIB));
+  EXPECT_GE(stats().cached, (int64_t)MIB);
+  EXPECT_LT(stats().cached, (int64_t)(2 * MIB));
+  dti_free(first);
+  dti_free(second);
+  dtensor_memory_set_cache_limit(0);
+  first = dti_alloc(300 << 10);
+  EXPECT_EQ(stats().cached, 0);
+  EXPECT_EQ(resident(first - 64, 300 << 10), 75u);
+  dti_free(first);
+  start_with_empty_cache();
+}
+
 DTEST(Alloc, CacheTakesTheBestFit) {
   start_with_empty_cache();
   void *larger = dti_alloc(11 * MIB), *between = dti_alloc(2 * MIB);
