@@ -141,12 +141,6 @@ static void combine_box(const void *ctx, int64_t ni, int64_t nj, const dti_place
     }
 }
 
-/* What a reduction reads takes its share of the cache too: to one place it is worth streaming
- * earlier. */
-static int stream_pays(int inputs, int outputs, int64_t bytes) {
-  return dti_stream_pays(bytes * (inputs > 1 && outputs == 1 ? 2 * inputs : outputs));
-}
-
 void dti_combine(dtensor_dtype dtype, dtensor_reduce_op op, int64_t divisor, int inputs,
                  const dti_part in[], int outputs, const dti_part out[], int threads) {
   const size_t element = dtensor_dtype_size(dtype);
@@ -154,7 +148,7 @@ void dti_combine(dtensor_dtype dtype, dtensor_reduce_op op, int64_t divisor, int
   const int64_t bytes = out->region->elements * (int64_t)element;
   if (parts == 2 && divisor <= 1 && dti_copy_few(out, in, element)) return;
   const combination c = {
-      dtype, op, divisor, inputs, outputs, element, stream_pays(inputs, outputs, bytes)};
+      dtype, op, divisor, inputs, outputs, element, dti_stream_pays(bytes * outputs)};
   dti_part part[parts];
   for (int k = 0; k < outputs; k++) part[k] = out[k];
   for (int k = 0; k < inputs; k++) part[outputs + k] = in[k];

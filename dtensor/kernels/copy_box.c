@@ -19,7 +19,36 @@ int dti_place_dense(const dti_place *place, size_t element) {
 /* A row of fewer bytes has too few whole lines. */
 enum { STREAMED_ROW = 256 };
 
-static void copy_row(char *dst, const char *src, size_t bytes) { memcpy(dst, src, bytes); }
+/* From STRING_ROW bytes on, where the processor is good at it, one instruction copies a row through
+ * the cache: it need not read the lines that it overwrites, as stores do. A long row goes in
+ * pieces, because from some MiB on the processor would write past the cache. */
+enum { STRING_ROW = 4096, STRING_PIECE = 256 * 1024 };
+
+#if DTI_X86
+static int is_string(size_t bytes) {
+  return bytes >= STRING_ROW && dti_cpu_has(DTI_CPU_FAST_STRINGS);
+}
+
+static void copy_string(char *dst, const char *src, size_t bytes) {
+  __asm__ volatile("rep movsb" : "+D"(dst), "+S"(src), "+c"(bytes) : : "memory");
+}
+#else
+static int is_string(size_t bytes) {
+  (void)bytes;
+  return 0;
+}
+
+static void copy_string(char *dst, const char *src, size_t bytes) { memcpy(dst, src, bytes); }
+#endif
+
+static void copy_row(char *dst, const char *src, size_t bytes) {
+  if (!is_string(bytes)) {
+    memcpy(dst, src, bytes);
+    return;
+  }
+  for (size_t at = 0; at < bytes; at += STRING_PIECE)
+    copy_string(dst + at, src + at, bytes - at < STRING_PIECE ? bytes - at : STRING_PIECE);
+}
 
 #if DTI_X86
 /* For rows of a line to some pages this is faster than a call of memcpy for each. The last line of
@@ -41,15 +70,19 @@ DTI_AVX512 static void copy_rows_avx512(int64_t ni, int64_t bytes, const dti_pla
 
 static void copy_dense_rows(int64_t ni, size_t bytes, const dti_place *dst, const dti_place *src,
                             int stream) {
+  if (stream) {
+    dti_stream_rows(ni, bytes, dst->at, dst->step[0], src->at, src->step[0]);
+    return;
+  }
 #if DTI_X86
-  if (!stream && ni > 1 && bytes >= SHORTEST && bytes <= LONGEST && dti_has_avx512()) {
+  if (ni > 1 && bytes >= SHORTEST && bytes <= LONGEST && !is_string(bytes) &&
+      dti_cpu_has(DTI_CPU_AVX512)) {
     copy_rows_avx512(ni, (int64_t)bytes, dst, src);
     return;
   }
 #endif
   for (int64_t i = 0; i < ni; i++)
-    (stream ? dti_stream_row : copy_row)(dst->at + i * dst->step[0], src->at + i * src->step[0],
-                                         bytes);
+    copy_row(dst->at + i * dst->step[0], src->at + i * src->step[0], bytes);
 }
 
 void dti_copy_box(size_t element, int64_t ni, int64_t nj, const dti_place *dst,

@@ -19,6 +19,10 @@ void dti_stream_from(int64_t bytes);
 /* dst = src, past the cache but for lines that are written in part. */
 void dti_stream_row(char *dst, const char *src, size_t bytes);
 
+/* The same for rows; the steps between them are in bytes. */
+void dti_stream_rows(int64_t rows, size_t bytes, char *dst, int64_t dst_step, const char *src,
+                     int64_t src_step);
+
 /* After streaming, before anyone is told of it: orders it with the stores that follow. */
 void dti_stream_fence(void);
 

@@ -14,11 +14,12 @@ typedef struct row {
 } row;
 
 #if DTI_X86
-enum { LINE = DTI_STREAM_LINE };
+enum { LINE = DTI_STREAM_LINE, GROUP = 4 };
 
-/* NAME_sum_part: up to a line of elements, by mask. NAME_sum_lines: from byte `begin` on, to where
- * no whole line is left; returns that byte. An output that does not lie at whole lines there is
- * written through the cache. `inputs` is a constant where there are few. */
+/* NAME_sum_part: up to a line of elements, by mask. NAME_sum_lines: from byte `begin` on, `group`
+ * lines at once, to where there are not as many left; returns that byte. An output that does not
+ * lie at whole lines there is written through the cache. `inputs` is a constant where there are
+ * few. */
 #define SUM_ROW(name, type, bits, width)                                                           \
   DTI_AVX512 static void name##_sum_part(const row *r, int64_t begin, int64_t n) {                 \
     const __mmask##width mask = (__mmask##width)((1u << n) - 1);                                   \
@@ -29,25 +30,36 @@ enum { LINE = DTI_STREAM_LINE };
     for (int k = 0; k < r->outputs; k++) _mm512_mask_storeu_p##type(r->out[k] + begin, mask, sum); \
   }                                                                                                \
   DTI_AVX512_INLINE int64_t name##_sum_lines(const row *r, int64_t begin, int64_t end, int inputs, \
-                                             int outputs) {                                        \
+                                             int outputs, int group) {                             \
     int stream[DTI_SUM_PARTS];                                                                     \
     for (int k = 0; k < outputs; k++)                                                              \
       stream[k] = r->stream && (uintptr_t)(r->out[k] + begin) % LINE == 0;                         \
     const __m512##bits divisor = _mm512_set1_p##type((name)r->divisor);                            \
-    for (; begin + LINE <= end; begin += LINE) {                                                   \
-      __m512##bits sum = _mm512_loadu_p##type(r->in[0] + begin);                                   \
+    for (; begin + group * LINE <= end; begin += group * LINE) {                                   \
+      __m512##bits sum[GROUP];                                                                     \
+      DTI_UNROLL for (int g = 0; g < group; g++) sum[g] =                                          \
+          _mm512_loadu_p##type(r->in[0] + begin + g * LINE);                                       \
       for (int k = 1; k < inputs; k++)                                                             \
-        sum = _mm512_add_p##type(sum, _mm512_loadu_p##type(r->in[k] + begin));                     \
-      if (r->divisor > 1) sum = _mm512_div_p##type(sum, divisor);                                  \
+        DTI_UNROLL for (int g = 0; g < group; g++) sum[g] =                                        \
+            _mm512_add_p##type(sum[g], _mm512_loadu_p##type(r->in[k] + begin + g * LINE));         \
+      if (r->divisor > 1)                                                                          \
+        DTI_UNROLL for (int g = 0; g < group; g++) sum[g] = _mm512_div_p##type(sum[g], divisor);   \
       for (int k = 0; k < outputs; k++) {                                                          \
         name *to = (name *)(void *)(r->out[k] + begin);                                            \
         if (stream[k])                                                                             \
-          _mm512_stream_p##type(to, sum);                                                          \
+          DTI_UNROLL for (int g = 0; g < group; g++)                                               \
+              _mm512_stream_p##type(to + g * (LINE / (int)sizeof(name)), sum[g]);                  \
         else                                                                                       \
-          _mm512_storeu_p##type(to, sum);                                                          \
+          DTI_UNROLL for (int g = 0; g < group; g++)                                               \
+              _mm512_storeu_p##type(to + g * (LINE / (int)sizeof(name)), sum[g]);                  \
       }                                                                                            \
     }                                                                                              \
     return begin;                                                                                  \
+  }                                                                                                \
+  DTI_AVX512_INLINE int64_t name##_sum_groups(const row *r, int64_t begin, int64_t end,            \
+                                              int inputs, int outputs) {                           \
+    begin = name##_sum_lines(r, begin, end, inputs, outputs, GROUP);                               \
+    return name##_sum_lines(r, begin, end, inputs, outputs, 1);                                    \
   }                                                                                                \
   DTI_AVX512 static void name##_sum_row(const row *r) {                                            \
     const int64_t size = sizeof(name), end = r->n * size;                                          \
@@ -56,13 +68,13 @@ enum { LINE = DTI_STREAM_LINE };
     if (head > 0) name##_sum_part(r, 0, head);                                                     \
     int64_t at = head * size;                                                                      \
     if (r->inputs == 2 && r->outputs == 1)                                                         \
-      at = name##_sum_lines(r, at, end, 2, 1);                                                     \
+      at = name##_sum_groups(r, at, end, 2, 1);                                                    \
     else if (r->inputs == 2 && r->outputs == 2)                                                    \
-      at = name##_sum_lines(r, at, end, 2, 2);                                                     \
+      at = name##_sum_groups(r, at, end, 2, 2);                                                    \
     else if (r->inputs == 4 && r->outputs == 1)                                                    \
-      at = name##_sum_lines(r, at, end, 4, 1);                                                     \
+      at = name##_sum_groups(r, at, end, 4, 1);                                                    \
     else                                                                                           \
-      at = name##_sum_lines(r, at, end, r->inputs, r->outputs);                                    \
+      at = name##_sum_groups(r, at, end, r->inputs, r->outputs);                                   \
     if (at < end) name##_sum_part(r, at, (end - at) / size);                                       \
   }
 SUM_ROW(float, s, , 16)
@@ -99,7 +111,7 @@ void dti_sum_row(dtensor_dtype dtype, int64_t n, int64_t divisor, int inputs,
                  const char *const in[], int outputs, char *const out[], int stream) {
   const row r = {n, divisor, inputs, outputs, stream, in, out};
 #if DTI_X86
-  if (dti_has_avx512()) {
+  if (dti_cpu_has(DTI_CPU_AVX512)) {
     (dtype == DTENSOR_F32 ? float_sum_row : double_sum_row)(&r);
     return;
   }

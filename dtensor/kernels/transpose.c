@@ -108,13 +108,15 @@ DTI_AVX512_INLINE void transpose_block(size_t element, int64_t ni, int64_t nj, c
 }
 
 /* Block by block: the pages of a block's lines stay in the translation buffer, and the lines next
- * to those of a tile in the cache. */
+ * to those of a tile in the cache. Where a cache holds the whole, what counts is that lines which
+ * compete for the same places in it, as they do at strides of a power of two, are few. */
 DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
                                        const dti_place *src, int stream) {
-  enum { BLOCK = 64 };
-  for (int64_t i = 0; i < ni; i += BLOCK)
-    for (int64_t j = 0; j < nj; j += BLOCK)
-      transpose_block(element, smaller(ni - i, BLOCK), smaller(nj - j, BLOCK), at(dst, i, j),
+  enum { SMALL = 4 << 20 };
+  const int64_t block = ni * nj * (int64_t)element <= SMALL ? 16 : 64;
+  for (int64_t i = 0; i < ni; i += block)
+    for (int64_t j = 0; j < nj; j += block)
+      transpose_block(element, smaller(ni - i, block), smaller(nj - j, block), at(dst, i, j),
                       dst->step[0], at(src, i, j), src->step[1], stream);
 }
 
@@ -133,7 +135,7 @@ TRANSPOSER(8)
 TRANSPOSER(16)
 
 static tile_transposer transposer_of(size_t element) {
-  if (!dti_has_avx512()) return NULL;
+  if (!dti_cpu_has(DTI_CPU_AVX512)) return NULL;
   return element == 4    ? transpose_4
          : element == 8  ? transpose_8
          : element == 16 ? transpose_16

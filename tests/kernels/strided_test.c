@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dtensor/kernels/cpu.h"
+#include "dtensor/kernels/stream.h"
 #include "tests/harness/dtest.h"
 #include "tests/kernels/random_arrays.h"
 
@@ -44,6 +46,51 @@ DTEST(Copy, AnyStrides) {
   for (int i = 0; i < 60; i++) copy_one(2, 300, 1 + i % 2);
   for (int i = 0; i < 60; i++) copy_one(3, 60, 1 + i % 3);
   for (int i = 0; i < 20; i++) copy_one(8, 4, 2);
+}
+
+/* Dense rows that begin anywhere in a line, with or without a gap between two. */
+static random_array make_rows(int64_t rows, int64_t bytes) {
+  random_array array =
+      make_dense(2, (int64_t[]){rows, bytes + 64 + random_below(2) * random_below(100)}, 1);
+  array.view.data = (char *)array.view.data + random_below(64);
+  if (random_below(2)) array.view.stride[0] = bytes;
+  array.view.shape[1] = bytes;
+  return array;
+}
+
+/* Rows for each way of copying: of a few bytes, lines, pages, and the pieces of a long one. */
+DTEST(Copy, LongRowsOnAnyProcessor) {
+  static const int64_t bytes[] = {250, 257, 4095, 4096, 4097, 70001, 262144, 262145, 600007};
+  static const int features[] = {0, DTI_CPU_AVX512, DTI_CPU_FAST_STRINGS, ~0};
+  random_seed(7);
+  for (size_t b = 0; b < sizeof bytes / sizeof *bytes; b++)
+    for (size_t f = 0; f < sizeof features / sizeof *features; f++)
+      for (int stream = 0; stream < 2; stream++)
+        for (int rows = 1; rows <= 3; rows += 2) {
+          random_array dst = make_rows(rows, bytes[b]), src = make_rows(rows, bytes[b]);
+          char *want = copied(&dst, &src.view, 1);
+          dti_cpu_restrict(features[f]);
+          dti_stream_from(stream ? 1 : INT64_MAX);
+          dti_copy(&dst.view, &src.view, 1, 1 + rows / 2);
+          EXPECT_MEMEQ(dst.memory, want, dst.bytes);
+          free(want);
+          free_array(&dst);
+          free_array(&src);
+        }
+  dti_cpu_restrict(~0);
+  dti_stream_from(0);
+}
+
+DTEST(Cpu, CanBeRestricted) {
+  const dti_cpu_feature all[] = {DTI_CPU_AVX512, DTI_CPU_FAST_STRINGS};
+  const int has[] = {dti_cpu_has(all[0]), dti_cpu_has(all[1])};
+  for (int i = 0; i < 2; i++) {
+    dti_cpu_restrict(~all[i]);
+    EXPECT_FALSE(dti_cpu_has(all[i]));
+    EXPECT_EQ(dti_cpu_has(all[!i]), has[!i]);
+  }
+  dti_cpu_restrict(~0);
+  for (int i = 0; i < 2; i++) EXPECT_EQ(dti_cpu_has(all[i]), has[i]);
 }
 
 DTEST(Fill, AnyStrides) {
