@@ -31,7 +31,7 @@ typedef struct series {
   double times[MOST_TIMES], least, spent;
   int count;
   int calls; /* per time that is taken; 0: the result was wrong */
-  int warm;  /* whether one goes before that is not timed */
+  int warm;  /* runs before them that are not timed */
 } series;
 
 /* Run and look at the result; if it is right, choose how to time. */
@@ -51,8 +51,10 @@ static void check(bench *b, const bench_row *row, bench_way *w, series *s, doubl
   if (s->least < 0.1 * budget) s->least = measure_slowest(b->comm, w->run, w->ctx, 1); /* warm */
   const double calls = 100e-6 / s->least;
   s->calls = b->smoke || calls < 1 ? 1 : calls > 500 ? 500 : (int)calls;
-  /* What fits into a cache is found there when the same was done just before. */
-  s->warm = s->calls == 1 && s->least < 5e-3;
+  /* What fits into a cache is found there when the same was done several times before, and what
+   * others have left there is gone. */
+  const double runs = 2e-3 / s->least;
+  s->warm = s->least > 0.1 * budget ? 0 : runs < 3 ? 3 : runs > 8 ? 8 : (int)runs;
 }
 
 /* Whether this way has had its share of the time, or another of the same peer is so much faster
@@ -76,10 +78,11 @@ static void time_in_turn(const bench *b, bench_way ways[], series all[], int cou
     for (int i = 0; i < count; i++) {
       series *s = &all[i];
       if (s->calls == 0 || finished(ways, all, count, i, budget)) continue;
-      if (s->warm) measure_slowest(b->comm, ways[i].run, ways[i].ctx, 1);
+      if (s->warm > 0) measure_slowest(b->comm, ways[i].run, ways[i].ctx, s->warm);
       const double seconds = measure_slowest(b->comm, ways[i].run, ways[i].ctx, s->calls);
-      s->spent += seconds * (1 + s->warm);
-      spent += seconds * (1 + s->warm);
+      const double all_runs = seconds / s->calls * (s->calls + s->warm);
+      s->spent += all_runs;
+      spent += all_runs;
       s->times[s->count++] = seconds / s->calls;
       if (s->count == 1 || seconds / s->calls < s->least) s->least = seconds / s->calls;
     }

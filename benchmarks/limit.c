@@ -8,32 +8,32 @@ typedef struct range {
   int64_t from, to;
 } range;
 
-static void copy(double *to, const double *from, int64_t count, int past_cache) {
-  bare_combine(&to, 1, &from, 1, (size_t)count, past_cache);
+static void copy(double *to, const double *from, int64_t count, bare_store how) {
+  bare_combine(&to, 1, &from, 1, (size_t)count, how);
 }
 
-static void rows_to_columns(const move *m, double *const in[], range lines, int past_cache) {
+static void rows_to_columns(const move *m, double *const in[], range lines, bare_store how) {
   const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
   for (int64_t k = 0; k < p; k++) {
     const int64_t q = (r + k) % p;
     for (int64_t i = lines.from; i < lines.to; i++)
-      copy(m->result + (q * h + i) * w, in[q] + i * m->columns + r * w, w, past_cache);
+      copy(m->result + (q * h + i) * w, in[q] + i * m->columns + r * w, w, how);
   }
 }
 
-static void columns_to_rows(const move *m, double *const in[], range lines, int past_cache) {
+static void columns_to_rows(const move *m, double *const in[], range lines, bare_store how) {
   const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
   for (int64_t i = lines.from; i < lines.to; i++)
     for (int64_t q = 0; q < p; q++)
-      copy(m->result + i * m->columns + q * w, in[q] + (r * h + i) * w, w, past_cache);
+      copy(m->result + i * m->columns + q * w, in[q] + (r * h + i) * w, w, how);
 }
 
-static void gather(const move *m, double *const in[], range lines, int past_cache) {
+static void gather(const move *m, double *const in[], range lines, bare_store how) {
   const int64_t p = m->b->ranks, h = m->rows / p, r = m->b->rank;
   for (int64_t k = 0; k < p; k++) {
     const int64_t q = (r + k) % p;
     copy(m->result + (q * h + lines.from) * m->columns, in[q] + lines.from * m->columns,
-         (lines.to - lines.from) * m->columns, past_cache);
+         (lines.to - lines.from) * m->columns, how);
   }
 }
 
@@ -41,91 +41,99 @@ enum { MOST_RANKS = 64 };
 
 /* This rank's rows of all summands into `outputs` places. */
 static void reduce(const move *m, double *const in[], double *const out[], int outputs, range lines,
-                   int past_cache) {
+                   bare_store how) {
   const int64_t from = lines.from * m->columns, mine = m->rows / m->b->ranks * m->columns;
   const double *inputs[MOST_RANKS];
   double *places[MOST_RANKS];
   for (int q = 0; q < m->b->ranks; q++) inputs[q] = in[q] + m->b->rank * mine + from;
   for (int j = 0; j < outputs; j++) places[j] = out[j] + from;
   bare_combine(places, outputs, inputs, m->b->ranks, (size_t)((lines.to - lines.from) * m->columns),
-               past_cache);
+               how);
 }
 
-static void all_reduce(const move *m, double *const in[], range lines, int past_cache) {
+static void all_reduce(const move *m, double *const in[], range lines, bare_store how) {
   const int64_t mine = m->rows / m->b->ranks * m->columns;
   double *out[MOST_RANKS];
   for (int q = 0; q < m->b->ranks; q++)
     out[q] = (double *)m->space->target.of[q] + m->b->rank * mine;
-  reduce(m, in, out, m->b->ranks, lines, past_cache);
+  reduce(m, in, out, m->b->ranks, lines, how);
 }
 
-static void slice(const move *m, double *const in[], range lines, int past_cache) {
+static void slice(const move *m, double *const in[], range lines, bare_store how) {
   const int64_t from = lines.from * m->columns, r = m->b->rank;
   copy(m->result + from, in[r] + m->rows / m->b->ranks * m->columns * r + from,
-       (lines.to - lines.from) * m->columns, past_cache);
+       (lines.to - lines.from) * m->columns, how);
 }
 
 static void transpose(const move *m, double *const in[], range lines, int64_t tile,
-                      int past_cache) {
+                      bare_store how) {
   const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
   for (int64_t i = lines.from; i < lines.to; i += tile)
     for (int64_t q = 0; q < p; q++)
       bare_transpose(m->result + i * m->rows + q * h, m->rows, in[q] + r * w + i, m->columns,
-                     i + tile < lines.to ? tile : lines.to - i, h, tile, past_cache);
+                     i + tile < lines.to ? tile : lines.to - i, h, tile, how);
 }
 
-static void part(move *m, range lines, int64_t tile, int past_cache) {
+static void part(move *m, range lines, int64_t tile, bare_store how) {
   double *in[MOST_RANKS];
   for (int q = 0; q < m->b->ranks; q++) in[q] = m->space->source.of[q];
   switch (m->kind) {
     case ROWS_TO_COLUMNS:
-      rows_to_columns(m, in, lines, past_cache);
+      rows_to_columns(m, in, lines, how);
       break;
     case COLUMNS_TO_ROWS:
-      columns_to_rows(m, in, lines, past_cache);
+      columns_to_rows(m, in, lines, how);
       break;
     case TRANSPOSE:
-      transpose(m, in, lines, tile, past_cache);
+      transpose(m, in, lines, tile, how);
       break;
     case GATHER:
-      gather(m, in, lines, past_cache);
+      gather(m, in, lines, how);
       break;
     case REDUCE_SCATTER:
-      reduce(m, in, &m->result, 1, lines, past_cache);
+      reduce(m, in, &m->result, 1, lines, how);
       break;
     case ALL_REDUCE:
-      all_reduce(m, in, lines, past_cache);
+      all_reduce(m, in, lines, how);
       break;
     default:
-      slice(m, in, lines, past_cache);
+      slice(m, in, lines, how);
   }
-  if (past_cache) bare_fence();
+  if (how != BARE_CACHED) bare_fence();
 }
 
-static void run(move *m, int64_t tile, int past_cache) {
+static void run(move *m, int64_t tile, bare_store how) {
   const int64_t lines = (m->kind == TRANSPOSE ? m->columns : m->rows) / m->b->ranks;
   const int64_t threads = m->b->threads;
   m->result = m->kind == ALL_REDUCE ? m->space->target.of[m->b->rank] : m->space->out;
   if (threads == 1) {
-    part(m, (range){0, lines}, tile, past_cache);
+    part(m, (range){0, lines}, tile, how);
   } else {
 #pragma omp parallel for num_threads(threads)
     for (int64_t t = 0; t < threads; t++)
-      part(m, (range){lines * t / threads, lines * (t + 1) / threads}, tile, past_cache);
+      part(m, (range){lines * t / threads, lines * (t + 1) / threads}, tile, how);
   }
   if (m->kind != SLICE) shared_barrier(m->b); /* a slice needs nobody */
 }
 
-static void through_cache(void *m) { run(m, 64, 0); }
-static void past_cache(void *m) { run(m, 64, 1); }
-static void small_tiles(void *m) { run(m, 16, 0); }
-static void small_tiles_past_cache(void *m) { run(m, 16, 1); }
+static void cached(void *m) { run(m, 64, BARE_CACHED); }
+static void streamed(void *m) { run(m, 64, BARE_STREAMED); }
+static void ahead(void *m) { run(m, 64, BARE_AHEAD); }
+static void string(void *m) { run(m, 64, BARE_STRING); }
+static void strings(void *m) { run(m, 64, BARE_STRINGS); }
+static void small_tiles(void *m) { run(m, 16, BARE_CACHED); }
+static void small_tiles_streamed(void *m) { run(m, 16, BARE_STREAMED); }
 
 void limit_ways(move *m, bench_way ways[], int *count) {
   if (m->b->ranks > MOST_RANKS) return;
-  move_add_way(m, ways, count, "limit", "cached", through_cache);
-  move_add_way(m, ways, count, "limit", "streamed", past_cache);
-  if (m->kind != TRANSPOSE) return;
-  move_add_way(m, ways, count, "limit", "cached, tiles of 16", small_tiles);
-  move_add_way(m, ways, count, "limit", "streamed, tiles of 16", small_tiles_past_cache);
+  move_add_way(m, ways, count, "limit", "cached", cached);
+  move_add_way(m, ways, count, "limit", "streamed", streamed);
+  if (m->kind == TRANSPOSE) {
+    move_add_way(m, ways, count, "limit", "cached, tiles of 16", small_tiles);
+    move_add_way(m, ways, count, "limit", "streamed, tiles of 16", small_tiles_streamed);
+  } else if (m->kind != REDUCE_SCATTER && m->kind != ALL_REDUCE) {
+    move_add_way(m, ways, count, "limit", "streamed ahead", ahead);
+    move_add_way(m, ways, count, "limit", "rep movsb", string);
+    move_add_way(m, ways, count, "limit", "rep movsb, 256 KiB", strings);
+  }
 }

@@ -35,7 +35,7 @@ static void pack(const move *m, double *packed) {
   for (int q = 0; q < k.p; q++) {
     double *to = packed + (size_t)q * k.count;
     if (m->kind == TRANSPOSE)
-      bare_transpose(to, k.h, own(m) + q * k.w, k.columns, k.w, k.h, 64, 0);
+      bare_transpose(to, k.h, own(m) + q * k.w, k.columns, k.w, k.h, 64, BARE_CACHED);
     else
       copy_lines(to, k.w, own(m) + q * k.w, k.columns, k.h, k.w);
   }
@@ -168,7 +168,7 @@ static void typed_messages(void *ctx) {
     copy_lines(m->result + r * t.to_step, k.columns, own(m) + r * t.from_step, k.w, k.h, k.w);
   else
     bare_transpose(m->result + r * t.to_step, k.rows, own(m) + r * t.from_step, k.columns, k.w, k.h,
-                   64, 0);
+                   64, BARE_CACHED);
   MPI_Waitall(n, requests, MPI_STATUSES_IGNORE);
   MPI_Type_free(&t.from);
   MPI_Type_free(&t.to);
@@ -222,7 +222,7 @@ static void exchange_and_add(move *m, double *to) {
   MPI_Alltoall(own(m), (int)count, MPI_DOUBLE, m->space->packed[0], (int)count, MPI_DOUBLE,
                m->b->comm);
   for (int q = 0; q < m->b->ranks; q++) parts[q] = m->space->packed[0] + q * count;
-  bare_combine(&to, 1, parts, m->b->ranks, (size_t)count, 0);
+  bare_combine(&to, 1, parts, m->b->ranks, (size_t)count, BARE_CACHED);
 }
 
 static void alltoall_and_add(void *ctx) {
