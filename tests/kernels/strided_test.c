@@ -85,7 +85,7 @@ DTEST(Cpu, CanBeRestricted) {
   const dti_cpu_feature all[] = {DTI_CPU_AVX512, DTI_CPU_FAST_STRINGS};
   const int has[] = {dti_cpu_has(all[0]), dti_cpu_has(all[1])};
   for (int i = 0; i < 2; i++) {
-    dti_cpu_restrict(~all[i]);
+    dti_cpu_restrict(~(int)all[i]);
     EXPECT_FALSE(dti_cpu_has(all[i]));
     EXPECT_EQ(dti_cpu_has(all[!i]), has[!i]);
   }
