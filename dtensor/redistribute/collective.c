@@ -38,6 +38,8 @@ static int member_at(const dti_leg *leg, int64_t place) {
   return place == DTI_SELF ? c->me : dti_members_index(leg->part->to.mesh, c->mesh_dims, place);
 }
 
+enum { LONGEST_ELEMENT = 16 };
+
 static dtensor_status list_sends(dti_leg *leg) {
   dti_collective *c = &leg->collective;
   int64_t n = 0;
@@ -103,8 +105,13 @@ static int find_places(const dti_leg *leg, dti_loads *loads, const int64_t strid
 }
 
 static dtensor_status make_buffer(dti_leg *leg, dti_loads *loads) {
+  /* Of one part, any multiple of its elements is a place for them. */
+  const int64_t align = leg->parts > 1 ? LONGEST_ELEMENT : 1;
   int64_t total = 0;
   for (int r = 0; r < leg->collective.members; r++) {
+    total = (total + align - 1) / align * align;
+    DTI_CHECK(total + loads->bytes[r] <= INT_MAX, DTENSOR_EUNSUPPORTED,
+              "%lld bytes are more than a collective can take", (long long)total + loads->bytes[r]);
     loads->begin[r] = (int)total;
     total += loads->bytes[r];
   }
@@ -117,14 +124,17 @@ static dtensor_status make_buffer(dti_leg *leg, dti_loads *loads) {
   return DTENSOR_OK;
 }
 
+/* Long elements before short ones: their sizes are powers of two, so that each lies where its type
+ * may. */
 static dtensor_status lay(dti_leg *leg, dti_loads *loads, int may_be_in_place,
                           const int64_t stride[]) {
-  for (int64_t i = 0; i < loads->n; i++) {
-    dti_load *load = &loads->item[i];
-    load->at = loads->bytes[load->member];
-    loads->bytes[load->member] +=
-        (int)(load->region->elements * (int64_t)leg->part[load->part].element);
-  }
+  for (size_t element = LONGEST_ELEMENT; element > 0; element /= 2)
+    for (int64_t i = 0; i < loads->n; i++) {
+      dti_load *load = &loads->item[i];
+      if (leg->part[load->part].element != element) continue;
+      load->at = loads->bytes[load->member];
+      loads->bytes[load->member] += (int)(load->region->elements * (int64_t)element);
+    }
   loads->is_in_place = may_be_in_place && find_places(leg, loads, stride);
   return loads->is_in_place ? DTENSOR_OK : make_buffer(leg, loads);
 }
