@@ -10,7 +10,7 @@ enum { LINE = DTI_STREAM_LINE, USUAL_CACHE = 1 << 20 };
 
 static _Atomic int64_t limit; /* 0: not known yet */
 
-/* More than four times a core's own cache: up to there a result and what it is made of still fit
+/* Four times a core's own cache: below that, a result and what it is made of still fit
  * into a cache that cores share. (Measured with ./run bench; a machine without one would gain from
  * 1.) */
 static int64_t worth_streaming(void) {
@@ -18,7 +18,7 @@ static int64_t worth_streaming(void) {
 #ifdef _SC_LEVEL2_CACHE_SIZE
   size = sysconf(_SC_LEVEL2_CACHE_SIZE);
 #endif
-  return 4 * (int64_t)(size > 0 ? size : USUAL_CACHE) + 1;
+  return 4 * (int64_t)(size > 0 ? size : USUAL_CACHE);
 }
 
 void dti_stream_from(int64_t bytes) {

@@ -112,7 +112,7 @@ DTI_AVX512_INLINE void transpose_block(size_t element, int64_t ni, int64_t nj, c
  * compete for the same places in it, as they do at strides of a power of two, are few. */
 DTI_AVX512_INLINE void transpose_tiles(size_t element, int64_t ni, int64_t nj, const dti_place *dst,
                                        const dti_place *src, int stream) {
-  enum { SMALL = 4 << 20 };
+  enum { SMALL = 1 << 20 };
   const int64_t block = ni * nj * (int64_t)element <= SMALL ? 16 : 64;
   for (int64_t i = 0; i < ni; i += block)
     for (int64_t j = 0; j < nj; j += block)
