@@ -153,6 +153,10 @@ dtensor_status dti_batch_wait(dti_batch *batch) {
   }
 }
 
+void dti_batch_give_up(dti_batch *batch) {
+  if (batch && batch->failed == DTENSOR_OK) batch->failed = DTENSOR_EMPI;
+}
+
 void dti_batch_destroy(dti_batch **batch) {
   if (!*batch) return;
   dti_comm *comm = (*batch)->comm;

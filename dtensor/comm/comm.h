@@ -97,6 +97,10 @@ dtensor_status dti_batch_test(dti_batch *batch, int64_t done[], int64_t *n, int6
 /* Complete all. */
 dtensor_status dti_batch_wait(dti_batch *batch);
 
+/* Await nothing more: what is in flight is taken back when it is freed. Local; NULL does nothing.
+ */
+void dti_batch_give_up(dti_batch *batch);
+
 /* Free it. What is still in flight is completed first, unless communication has failed. */
 void dti_batch_destroy(dti_batch **batch);
 

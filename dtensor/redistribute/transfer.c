@@ -26,12 +26,15 @@ struct dti_transfer {
   dti_transfer *next; /* of this thread's transfers on their way */
 
   /* of several that were begun together */
-  int is_ready;            /* its source is */
-  int has_turn;            /* it may send */
-  dti_transfer *successor; /* whose turn it is when this one is complete */
+  int is_ready;    /* its source is */
+  int has_turn;    /* it may send */
+  uint64_t bundle; /* 0: it was begun by itself */
+  int number;      /* in its bundle */
+  int at_once;     /* so many of it have a turn: when one is complete, that so far behind it */
 };
 
 static _Thread_local dti_transfer *on_their_way;
+static _Thread_local uint64_t bundles;
 
 static void leave_list(dti_transfer *t) {
   for (dti_transfer **at = &on_their_way; *at; at = &(*at)->next) {
@@ -52,15 +55,40 @@ static void let_go(dti_transfer *t) {
   if (status != DTENSOR_OK) fail(t, status);
 }
 
+static void give_turn(const dti_transfer *t) {
+  for (dti_transfer *next = on_their_way; t->bundle > 0 && next; next = next->next) {
+    if (next->bundle != t->bundle || next->number != t->number + t->at_once) continue;
+    next->has_turn = 1;
+    let_go(next);
+    return;
+  }
+}
+
+/* Other ranks may wait for this one's part of t for ever, and those behind it never have a turn
+ * there: they fail with it, so that this rank comes back and can be missed. */
+static void fail_those_behind(const dti_transfer *t, dtensor_status outcome) {
+  for (dti_transfer *other = on_their_way; t->bundle > 0 && other;) {
+    const int is_behind =
+        other->bundle == t->bundle && other->number > t->number && other->state == MOVING;
+    if (is_behind) {
+      dti_batch_give_up(current_leg(other)->streams.batch);
+      fail(other, outcome);
+    }
+    other = is_behind ? on_their_way : other->next; /* it may have left the list */
+  }
+}
+
 /* After a failure nothing is kept: neighbours must not wait until the user asks for the outcome. */
 static void complete(dti_transfer *t, dtensor_status outcome) {
   t->state = COMPLETE;
   t->outcome = outcome;
   leave_list(t);
-  if (outcome != DTENSOR_OK) dti_steps_free(&t->steps);
-  if (!t->successor) return;
-  t->successor->has_turn = 1;
-  let_go(t->successor);
+  if (outcome == DTENSOR_OK) {
+    give_turn(t);
+    return;
+  }
+  dti_steps_free(&t->steps);
+  fail_those_behind(t, outcome);
 }
 
 static void destroy(dti_transfer *t) {
@@ -81,6 +109,7 @@ static void fail(dti_transfer *t, dtensor_status outcome) {
   t->state = FAILING;
   t->outcome = outcome;
   dti_leg_give_up(current_leg(t));
+  fail_those_behind(t, outcome);
 }
 
 /* ---- Progress ---- */
@@ -163,6 +192,7 @@ static void check_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
+    if (t->state == COMPLETE) continue; /* it failed with one before it */
     const dtensor_status status = dti_leg_check(current_leg(t));
     if (status != DTENSOR_OK) complete(t, t->state == FAILING ? t->outcome : status);
   }
@@ -343,17 +373,21 @@ dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtens
   }
   DTI_TRY(status);
   const int at_once = how_many_at_once(n, transfers);
+  bundles++;
   for (int i = 0; i < n; i++) {
     dti_transfer *t = transfers[i];
     t->is_ready = !items[i].is_late;
     t->has_turn = i < at_once;
-    if (i + at_once < n) t->successor = transfers[i + at_once];
+    t->bundle = bundles;
+    t->number = i;
+    t->at_once = at_once;
     t->state = MOVING;
     t->next = on_their_way;
     on_their_way = t;
     current_leg(t)->hold = t->is_ready && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
   }
   for (int i = 0; i < n; i++) {
+    if (transfers[i]->state != MOVING) continue; /* it failed with one before it */
     const dtensor_status started = dti_leg_start(current_leg(transfers[i]));
     if (started != DTENSOR_OK) fail(transfers[i], started);
   }

@@ -142,3 +142,24 @@ DTEST_NODES(Together, AFailureOfOneIsThatOfAll, {2, 1}, {3, 1}, {4, 2}, {6, 6}) 
   drop(&all);
   dtensor_mesh_destroy(&mesh);
 }
+
+/* Communication fails on one rank in the middle of pieces that take turns: it does not wait for
+ * those whose turn never comes on the others, and these miss it. */
+DTEST_NODES(Together, AFailureEndsThoseBehindIt, {2, 1}, {4, 2}) {
+  if (!world->sim) return; /* MPI's ranks would wait */
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  pieces all;
+  REQUIRE_OK(make(mesh, 100, 50000, "S0", "R", &all));
+  REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
+  if (world->rank == 0) dti_comm_fail_after(100);
+  dtensor_status worst = DTENSOR_OK;
+  for (int i = 0; i < PIECES; i++) {
+    const dtensor_status status = dti_transfer_wait(&all.transfer[i]);
+    if (status != DTENSOR_OK) worst = status;
+  }
+  dti_comm_fail_after(-1);
+  EXPECT_STATUS(DTENSOR_EMPI, worst);
+  drop(&all);
+  dtensor_mesh_destroy(&mesh);
+}
