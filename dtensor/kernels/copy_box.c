@@ -24,6 +24,9 @@ enum { STREAMED_ROW = 256 };
  * pieces, because from some MiB on the processor would write past the cache. */
 enum { STRING_ROW = 4096, STRING_PIECE = 256 * 1024 };
 
+/* Up to here one row alone goes so even where streaming pays otherwise. */
+enum { STRING_MOST = 4 << 20 };
+
 #if DTI_X86
 static int is_string(size_t bytes) {
   return bytes >= STRING_ROW && dti_cpu_has(DTI_CPU_FAST_STRINGS);
@@ -70,7 +73,8 @@ DTI_AVX512 static void copy_rows_avx512(int64_t ni, int64_t bytes, const dti_pla
 
 static void copy_dense_rows(int64_t ni, size_t bytes, const dti_place *dst, const dti_place *src,
                             int stream) {
-  if (stream) {
+  const int is_whole = ni == 1 && bytes <= STRING_MOST && is_string(bytes);
+  if (stream && !is_whole) {
     dti_stream_rows(ni, bytes, dst->at, dst->step[0], src->at, src->step[0]);
     return;
   }
