@@ -11,7 +11,6 @@ typedef struct work {
   dti_gemm_terms terms;
 } work;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static dti_array sub(const dti_array *x, int64_t row, int64_t rows, int64_t column, int64_t columns,
@@ -31,12 +30,14 @@ static dtensor_status multiply(work *w, const dti_array *c, const dti_array *a,
   const int threads = job->mesh->threads;
   const int64_t m = c->shape[0], n = c->shape[1], k = a->shape[1];
   if (!job->is_tiled) return dti_gemm(job->dtype, c, a, b, &w->terms, threads);
-  const int64_t rows = least(m, DTI_MATMUL_TILE), columns = least(n, DTI_MATMUL_TILE);
+  const int64_t rows = dti_matmul_least(m, DTI_MATMUL_TILE),
+                columns = dti_matmul_least(n, DTI_MATMUL_TILE);
   const int64_t depth = most(TILE_WORK / most(rows * columns, 1), TILE_DEPTH);
   for (int64_t i = 0; i < m; i += rows)
     for (int64_t j = 0; j < n; j += columns)
       for (int64_t l = 0; l < k; l += depth) {
-        const int64_t mi = least(rows, m - i), nj = least(columns, n - j), kl = least(depth, k - l);
+        const int64_t mi = dti_matmul_least(rows, m - i), nj = dti_matmul_least(columns, n - j),
+                      kl = dti_matmul_least(depth, k - l);
         const dti_array ct = sub(c, i, mi, j, nj, element), at = sub(a, i, mi, l, kl, element),
                         bt = sub(b, l, kl, j, nj, element);
         dti_gemm_terms terms = w->terms;
@@ -55,7 +56,7 @@ typedef struct range {
 } range;
 
 static range common(range a, int64_t begin, int64_t length) {
-  return (range){most(a.begin, begin), least(a.end, begin + length)};
+  return (range){most(a.begin, begin), dti_matmul_least(a.end, begin + length)};
 }
 
 /* The product of one block of a and one of b, as far as they are in the part and in k. */

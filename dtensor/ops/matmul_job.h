@@ -1,13 +1,14 @@
 /* One matrix product on its way: what the parts of dtensor_matmul_ex() hand to each other.
  *
- *   matmul_ask.c      checks arguments, asks for a plan
- *   matmul.c          the public functions
- *   matmul_job.c      operands, buffers, panels: all that can fail on one rank alone
- *   matmul_operand.c  where the blocks of an operand lie
- *   matmul_meet.c     ranks that share memory tell each other where their parts lie
- *   matmul_compute.c  multiplies parts of blocks
- *   matmul_run.c      the pipeline
- *   matmul_explain.c  tells the plan */
+ *   matmul_ask.c       checks arguments, asks for a plan
+ *   matmul.c           the public functions
+ *   matmul_job.c       operands, buffers, panels: all that can fail on one rank alone
+ *   matmul_operand.c   where the blocks of an operand lie
+ *   matmul_meet.c      ranks that share memory tell each other where their parts lie
+ *   matmul_compute.c   multiplies parts of blocks
+ *   matmul_run.c       the pipeline: what is multiplied when
+ *   matmul_transfers.c what of it travels
+ *   matmul_explain.c   tells the plan */
 #ifndef DTENSOR_OPS_MATMUL_JOB_H_
 #define DTENSOR_OPS_MATMUL_JOB_H_
 
@@ -81,6 +82,8 @@ void dti_operand_window(dti_operand *operand, int64_t begin, int64_t length);
  * global index `global`; *own becomes an operand that is read there. */
 int dti_operand_own(const dti_operand *operand, int64_t begin, int64_t length, int64_t global,
                     dti_operand *own, dti_stretch stretch[2], dti_array *block);
+
+static inline int64_t dti_matmul_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- the job */
 

@@ -72,6 +72,8 @@ dtensor_status dti_leg_check(const dti_leg *leg) {
   return status == DTENSOR_OK || awaited_member(leg) != member ? DTENSOR_OK : status;
 }
 
+void dti_leg_await_nothing(dti_leg *leg) { dti_batch_give_up(leg->streams.batch); }
+
 void dti_leg_give_up(dti_leg *leg) {
   if (leg->posted) dti_near_retract(leg);
   dti_streams_free(&leg->streams);

@@ -133,6 +133,9 @@ dtensor_status dti_leg_check(const dti_leg *leg);
 /* 1 if it has been started and neighbours use this rank's arrays in it. */
 static inline int dti_leg_is_shared(const dti_leg *leg) { return leg->node && !leg->left; }
 
+/* Its messages are not waited for when it is freed. */
+void dti_leg_await_nothing(dti_leg *leg);
+
 /* Tell the neighbours that it fails here, and communicate no more. */
 void dti_leg_give_up(dti_leg *leg);
 

@@ -32,7 +32,7 @@ dtensor_status dti_steps_begin(dti_steps_request *request) {
   DTI_TRY(dti_comm_node(request->comm, &request->node));
   request->is_near = dti_comm_is_near(request->comm);
   if (request->node)
-    request->meetings = request->is_one_step ? 1 : request->is_near ? NEAR_STEPS : DTENSOR_MAX_NDIM;
+    request->meetings = request->is_bundled ? 1 : request->is_near ? NEAR_STEPS : DTENSOR_MAX_NDIM;
   for (int l = 0; l < request->meetings; l++)
     request->meeting[l] = dti_node_next_meeting(request->node);
   for (int l = 0; l < DTENSOR_MAX_NDIM && !request->is_near; l++)
@@ -117,7 +117,7 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
  * the first one starts. Half of the limit is left to what lies in between. */
 static int64_t chunk_bytes(const dti_steps_request *request, int legs) {
   const int64_t most = max_bytes(request), peers = dti_comm_size(request->comm) - 1;
-  if (request->is_one_step) return DTI_STREAM_SHORT;
+  if (request->is_bundled) return DTI_STREAM_SHORT; /* they keep their order */
   if (most == 0) return DTI_STREAM_CHUNK;
   const int64_t chunk = most / 2 / legs / (2 * DTI_STREAM_WINDOW * (peers > 0 ? peers : 1));
   return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;

@@ -12,7 +12,7 @@ typedef struct dti_steps_request {
   const dti_transfer_item *items;
   const dtensor_redistribute_opts *opts; /* may be NULL */
   dti_comm *comm;
-  int is_one_step; /* every item has a box and takes one exchange */
+  int is_bundled; /* one of several transfers that are begun together: a box, one exchange */
 
   /* written by dti_steps_begin() */
   dti_node *node; /* NULL: shares memory with nobody */

@@ -8,33 +8,16 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/redistribute/alike.h"
 #include "dtensor/redistribute/lanes.h"
-#include "dtensor/redistribute/leg.h"
-#include "dtensor/redistribute/steps.h"
-
-typedef enum transfer_state { AGREEING, MOVING, FAILING, COMPLETE } transfer_state;
-
-struct dti_transfer {
-  dti_comm *comm;
-  transfer_state state;
-  dtensor_status outcome; /* before the agreement: this rank's own */
-  dti_batch *agreement;   /* NULL: all ranks meet on one node and agree there */
-  int64_t verdict;
-  int is_refused; /* the ranks have agreed to fail */
-  dti_steps steps;
-  int leg;            /* the one that moves */
-  int64_t bytes;      /* sent and received */
-  dti_transfer *next; /* of this thread's transfers on their way */
-
-  /* of several that were begun together */
-  int is_ready;    /* its source is */
-  int has_turn;    /* it may send */
-  uint64_t bundle; /* 0: it was begun by itself */
-  int number;      /* in its bundle */
-  int at_once;     /* so many of it have a turn: when one is complete, that so far behind it */
-};
+#include "dtensor/redistribute/on_their_way.h"
 
 static _Thread_local dti_transfer *on_their_way;
-static _Thread_local uint64_t bundles;
+
+dti_transfer *dti_transfers_on_their_way(void) { return on_their_way; }
+
+void dti_transfer_join(dti_transfer *t) {
+  t->next = on_their_way;
+  on_their_way = t;
+}
 
 static void leave_list(dti_transfer *t) {
   for (dti_transfer **at = &on_their_way; *at; at = &(*at)->next) {
@@ -44,54 +27,23 @@ static void leave_list(dti_transfer *t) {
   }
 }
 
-static dti_leg *current_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
-
-static void fail(dti_transfer *t, dtensor_status outcome);
-
-/* Go on with what a transfer of several has kept back, if nothing is in its way. */
-static void let_go(dti_transfer *t) {
-  if (t->state != MOVING || !t->is_ready || !t->has_turn) return;
-  const dtensor_status status = dti_leg_release(current_leg(t));
-  if (status != DTENSOR_OK) fail(t, status);
-}
-
-static void give_turn(const dti_transfer *t) {
-  for (dti_transfer *next = on_their_way; t->bundle > 0 && next; next = next->next) {
-    if (next->bundle != t->bundle || next->number != t->number + t->at_once) continue;
-    next->has_turn = 1;
-    let_go(next);
-    return;
-  }
-}
-
-/* Other ranks may wait for this one's part of t for ever, and those behind it never have a turn
- * there: they fail with it, so that this rank comes back and can be missed. */
-static void fail_those_behind(const dti_transfer *t, dtensor_status outcome) {
-  for (dti_transfer *other = on_their_way; t->bundle > 0 && other;) {
-    const int is_behind =
-        other->bundle == t->bundle && other->number > t->number && other->state == MOVING;
-    if (is_behind) {
-      dti_batch_give_up(current_leg(other)->streams.batch);
-      fail(other, outcome);
-    }
-    other = is_behind ? on_their_way : other->next; /* it may have left the list */
-  }
-}
-
 /* After a failure nothing is kept: neighbours must not wait until the user asks for the outcome. */
 static void complete(dti_transfer *t, dtensor_status outcome) {
-  t->state = COMPLETE;
+  t->state = DTI_TRANSFER_COMPLETE;
   t->outcome = outcome;
   leave_list(t);
-  if (outcome == DTENSOR_OK) {
-    give_turn(t);
-    return;
-  }
-  dti_steps_free(&t->steps);
-  fail_those_behind(t, outcome);
+  if (outcome != DTENSOR_OK) dti_steps_free(&t->steps);
+  dti_bundle_tell(t, outcome);
 }
 
-static void destroy(dti_transfer *t) {
+dtensor_status dti_transfer_new(dti_comm *comm, dti_transfer **transfer) {
+  dti_transfer *t = *transfer = malloc(sizeof *t);
+  DTI_CHECK(t, DTENSOR_ENOMEM, "no memory for a transfer");
+  *t = (dti_transfer){.comm = dti_comm_retain(comm), .state = DTI_TRANSFER_COMPLETE};
+  return DTENSOR_OK;
+}
+
+void dti_transfer_destroy(dti_transfer *t) {
   leave_list(t);
   dti_batch_destroy(&t->agreement);
   dti_steps_free(&t->steps);
@@ -101,15 +53,15 @@ static void destroy(dti_transfer *t) {
 
 /* Unless all ranks have agreed to fail, neighbours may be reading this rank's arrays, also when it
  * has not heard yet that they may: they are told, and the arrays stay until they have left. */
-static void fail(dti_transfer *t, dtensor_status outcome) {
-  if (t->is_refused || !dti_leg_is_shared(current_leg(t))) {
+void dti_transfer_fail(dti_transfer *t, dtensor_status outcome) {
+  if (t->is_refused || !dti_leg_is_shared(dti_transfer_leg(t))) {
     complete(t, outcome);
     return;
   }
-  t->state = FAILING;
+  t->state = DTI_TRANSFER_FAILING;
   t->outcome = outcome;
-  dti_leg_give_up(current_leg(t));
-  fail_those_behind(t, outcome);
+  dti_leg_give_up(dti_transfer_leg(t));
+  dti_bundle_tell(t, outcome);
 }
 
 /* ---- Progress ---- */
@@ -117,7 +69,7 @@ static void fail(dti_transfer *t, dtensor_status outcome) {
 /* *done: all ranks have come, and all is well. */
 static dtensor_status agree(dti_transfer *t, int *done) {
   *done = 0;
-  dti_leg *first = current_leg(t);
+  dti_leg *first = dti_transfer_leg(t);
   const int64_t mine = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
   if (t->agreement) {
     int64_t finished[1], n, open;
@@ -136,14 +88,14 @@ static dtensor_status agree(dti_transfer *t, int *done) {
 
 static dtensor_status advance(dti_transfer *t) {
   int done;
-  if (t->state == AGREEING) {
+  if (t->state == DTI_TRANSFER_AGREEING) {
     DTI_TRY(agree(t, &done));
     if (!done) return DTENSOR_OK;
-    t->state = MOVING;
-    DTI_TRY(dti_leg_start(current_leg(t)));
+    t->state = DTI_TRANSFER_MOVING;
+    DTI_TRY(dti_leg_start(dti_transfer_leg(t)));
   }
-  while (t->state == MOVING) {
-    dti_leg *leg = current_leg(t);
+  while (t->state == DTI_TRANSFER_MOVING) {
+    dti_leg *leg = dti_transfer_leg(t);
     DTI_TRY(dti_leg_advance(leg, &done));
     if (!done) return DTENSOR_OK;
     t->bytes += dti_leg_bytes_received(leg) + dti_leg_bytes_sent(leg);
@@ -151,19 +103,19 @@ static dtensor_status advance(dti_transfer *t) {
     if (++t->leg == t->steps.legs)
       complete(t, DTENSOR_OK);
     else
-      DTI_TRY(dti_leg_start(current_leg(t)));
+      DTI_TRY(dti_leg_start(dti_transfer_leg(t)));
   }
   return DTENSOR_OK;
 }
 
 /* A transfer's failure is its own outcome: those beside it go on. */
 static void advance_one(dti_transfer *t) {
-  if (t->state == FAILING) {
-    if (dti_leg_is_given_up(current_leg(t))) complete(t, t->outcome);
+  if (t->state == DTI_TRANSFER_FAILING) {
+    if (dti_leg_is_given_up(dti_transfer_leg(t))) complete(t, t->outcome);
     return;
   }
   const dtensor_status status = advance(t);
-  if (status != DTENSOR_OK) fail(t, status);
+  if (status != DTENSOR_OK) dti_transfer_fail(t, status);
 }
 
 static void advance_all(void) {
@@ -192,9 +144,9 @@ static void check_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
-    if (t->state == COMPLETE) continue; /* it failed with one before it */
-    const dtensor_status status = dti_leg_check(current_leg(t));
-    if (status != DTENSOR_OK) complete(t, t->state == FAILING ? t->outcome : status);
+    if (t->state == DTI_TRANSFER_COMPLETE) continue; /* it failed with one before it */
+    const dtensor_status status = dti_leg_check(dti_transfer_leg(t));
+    if (status != DTENSOR_OK) complete(t, t->state == DTI_TRANSFER_FAILING ? t->outcome : status);
   }
 }
 
@@ -233,22 +185,19 @@ static dtensor_status start(dti_transfer *t, int is_near) {
     if (t->outcome == DTENSOR_OK) t->outcome = made;
     t->verdict = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
     if (made != DTENSOR_OK) {
-      post_failure(current_leg(t), t->verdict);
+      post_failure(dti_transfer_leg(t), t->verdict);
       return dti_comm_agree(t->comm, t->outcome);
     }
     DTI_TRY(dti_batch_allreduce(t->agreement, &t->verdict, 1, DTI_COMM_MIN));
   }
-  t->state = AGREEING;
-  t->next = on_their_way;
-  on_their_way = t;
+  t->state = DTI_TRANSFER_AGREEING;
+  dti_transfer_join(t);
   /* If there is room already; the agreement may have begun to change t->verdict. */
-  (void)dti_leg_post(current_leg(t), dti_agree_value(t->outcome, dti_comm_rank(t->comm)));
+  (void)dti_leg_post(dti_transfer_leg(t), dti_agree_value(t->outcome, dti_comm_rank(t->comm)));
   return DTENSOR_OK;
 }
 
-/* Wait for all ranks' outcomes while the transfers on their way go on: a rank may wait for one of
- * them before it comes. */
-static dtensor_status agree_at_once(dti_comm *comm, dtensor_status mine) {
+dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine) {
   dti_batch *meeting;
   const dtensor_status made = dti_batch_create(comm, 1, NULL, &meeting);
   if (made != DTENSOR_OK) return dti_comm_agree(comm, mine != DTENSOR_OK ? mine : made);
@@ -266,18 +215,17 @@ static dtensor_status agree_at_once(dti_comm *comm, dtensor_status mine) {
 /* Making a lane blocks inside of MPI, so all ranks meet before it. A failure is one on all ranks,
  * and nobody has to be told. */
 static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
-  DTI_TRY(agree_at_once(t->comm, mine));
+  DTI_TRY(dti_transfers_agree(t->comm, mine));
   return dti_lanes_make(t->comm, &t->steps);
 }
 
 static dtensor_status run_locally(dti_transfer *t) {
   int done;
-  DTI_TRY(dti_leg_start(current_leg(t)));
-  return dti_leg_advance(current_leg(t), &done);
+  DTI_TRY(dti_leg_start(dti_transfer_leg(t)));
+  return dti_leg_advance(dti_transfer_leg(t), &done);
 }
 
-/* There may be hundreds of transfers on their way: wait until there is room for another. */
-static dtensor_status take_numbers(dti_steps_request *request) {
+dtensor_status dti_transfer_take_numbers(dti_steps_request *request) {
   DTI_TRY(dti_steps_begin(request));
   const int last = request->meetings - 1;
   for (int64_t round = 0; last >= 0 && !dti_node_can_take(request->node, request->meeting[last]);)
@@ -292,20 +240,17 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   dti_steps_request request = {.n = n, .items = items, .opts = opts};
   DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &request.comm));
   for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(request.comm, &items[i], opts));
-  DTI_TRY(take_numbers(&request));
-  dti_transfer *t = malloc(sizeof *t);
-  if (!t) {
-    mine = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a transfer");
-    return request.is_local ? mine : refuse(&request, mine);
-  }
-  *t = (dti_transfer){.comm = dti_comm_retain(request.comm), .state = COMPLETE};
+  DTI_TRY(dti_transfer_take_numbers(&request));
+  dti_transfer *t;
+  const dtensor_status made = dti_transfer_new(request.comm, &t);
+  if (made != DTENSOR_OK) return request.is_local ? made : refuse(&request, made);
   const dtensor_status planned = dti_steps_plan(&request, &t->steps);
   if (mine == DTENSOR_OK) mine = planned;
   dtensor_status status = DTENSOR_OK;
   if (planned == DTENSOR_OK && dti_lanes_are_missing(&request, &t->steps))
     status = make_lanes(t, mine);
   if (status != DTENSOR_OK) {
-    destroy(t);
+    dti_transfer_destroy(t);
     return status;
   }
   if (planned == DTENSOR_OK) mine = dti_steps_prepare(&request, mine, &t->steps);
@@ -315,94 +260,16 @@ dtensor_status dti_transfer_begin(int n, const dti_transfer_item items[],
   else if (!request.is_local)
     status = t->steps.legs > 0 ? start(t, request.is_near) : refuse(&request, status);
   if (status != DTENSOR_OK) {
-    destroy(t);
+    dti_transfer_destroy(t);
     return status;
   }
   *transfer = t;
   return DTENSOR_OK;
 }
 
-/* ---- Several at once ---- */
-
-/* One of several, up to the agreement. *transfer may be there also after a failure. */
-static dtensor_status prepare(const dti_transfer_item *item, dti_comm *comm,
-                              dti_transfer **transfer) {
-  dti_steps_request request = {.n = 1, .items = item, .comm = comm, .is_one_step = 1};
-  *transfer = NULL;
-  DTI_TRY(take_numbers(&request));
-  dti_transfer *t = calloc(1, sizeof *t);
-  dtensor_status status = t ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a transfer");
-  if (t) {
-    *transfer = t;
-    t->comm = dti_comm_retain(comm);
-    t->state = COMPLETE;
-    status = dti_steps_plan(&request, &t->steps);
-  }
-  if (status == DTENSOR_OK) return dti_steps_prepare(&request, DTENSOR_OK, &t->steps);
-  for (int i = 0; i < request.meetings; i++) dti_node_leave(request.node, request.meeting[i]);
-  return status;
-}
-
-/* MPI copies short messages that the wire has no room for yet. */
-enum { MOST_BYTES_WITH_MPI = 16 << 20 };
-
-/* Two at least: one travels while the next is announced. */
-static int how_many_at_once(int n, dti_transfer *const transfers[]) {
-  int64_t bytes = 0;
-  int count = 0;
-  for (; count < n; count++) {
-    bytes += dti_leg_bytes_sent(current_leg(transfers[count]));
-    if (count >= 2 && bytes > MOST_BYTES_WITH_MPI) break;
-  }
-  return count;
-}
-
-dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtensor_status mine,
-                                   dti_transfer *transfers[]) {
-  dti_comm *comm;
-  DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &comm));
-  for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(comm, &items[i], NULL));
-  for (int i = 0; i < n; i++) {
-    const dtensor_status prepared = prepare(&items[i], comm, &transfers[i]);
-    if (mine == DTENSOR_OK) mine = prepared;
-  }
-  const dtensor_status status = agree_at_once(comm, mine);
-  for (int i = 0; i < n && status != DTENSOR_OK; i++) {
-    if (transfers[i]) destroy(transfers[i]);
-    transfers[i] = NULL;
-  }
-  DTI_TRY(status);
-  const int at_once = how_many_at_once(n, transfers);
-  bundles++;
-  for (int i = 0; i < n; i++) {
-    dti_transfer *t = transfers[i];
-    t->is_ready = !items[i].is_late;
-    t->has_turn = i < at_once;
-    t->bundle = bundles;
-    t->number = i;
-    t->at_once = at_once;
-    t->state = MOVING;
-    t->next = on_their_way;
-    on_their_way = t;
-    current_leg(t)->hold = t->is_ready && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
-  }
-  for (int i = 0; i < n; i++) {
-    if (transfers[i]->state != MOVING) continue; /* it failed with one before it */
-    const dtensor_status started = dti_leg_start(current_leg(transfers[i]));
-    if (started != DTENSOR_OK) fail(transfers[i], started);
-  }
-  for (int i = 0; i < n; i++) let_go(transfers[i]);
-  return DTENSOR_OK;
-}
-
-void dti_transfer_release(dti_transfer *transfer) {
-  transfer->is_ready = 1;
-  let_go(transfer);
-}
-
 dtensor_status dti_transfer_test(dti_transfer *transfer, int *done) {
-  if (transfer->state != COMPLETE) advance_all();
-  *done = transfer->state == COMPLETE;
+  if (transfer->state != DTI_TRANSFER_COMPLETE) advance_all();
+  *done = transfer->state == DTI_TRANSFER_COMPLETE;
   return *done ? transfer->outcome : DTENSOR_OK;
 }
 
@@ -410,7 +277,7 @@ dtensor_status dti_transfer_wait(dti_transfer **transfer) {
   dti_transfer *t = *transfer;
   *transfer = NULL;
   const double begin = dti_event_listening() ? dti_event_clock() : 0;
-  for (int64_t round = 0; t->state != COMPLETE; round++) dti_transfers_advance(round);
+  for (int64_t round = 0; t->state != DTI_TRANSFER_COMPLETE; round++) dti_transfers_advance(round);
   if (dti_event_listening() && begin > 0)
     dti_event_emit(&(dti_event){.name = "transfer",
                                 .kind = DTI_EVENT_TRANSFER,
@@ -418,7 +285,7 @@ dtensor_status dti_transfer_wait(dti_transfer **transfer) {
                                 .end = dti_event_clock(),
                                 .bytes = t->bytes});
   const dtensor_status outcome = t->outcome;
-  destroy(t);
+  dti_transfer_destroy(t);
   return outcome;
 }
 

@@ -1,0 +1,125 @@
+/* Transfers that are begun together: pieces of one array, announced before the first of them moves.
+ * Those that MPI is not to be given yet wait for their turn, in order: on every rank the first one
+ * that is not complete has it, so that all of them end. */
+#include "dtensor/base/fail.h"
+#include "dtensor/redistribute/alike.h"
+#include "dtensor/redistribute/on_their_way.h"
+
+static _Thread_local uint64_t bundles;
+
+/* Go on with what a transfer has kept back, if nothing is in its way. */
+static void let_go(dti_transfer *t) {
+  if (t->state != DTI_TRANSFER_MOVING || !t->is_ready || !t->has_turn) return;
+  const dtensor_status status = dti_leg_release(dti_transfer_leg(t));
+  if (status != DTENSOR_OK) dti_transfer_fail(t, status);
+}
+
+static void give_turn(const dti_transfer *t) {
+  for (dti_transfer *next = dti_transfers_on_their_way(); next; next = next->next) {
+    if (next->bundle != t->bundle || next->number != t->number + t->at_once) continue;
+    next->has_turn = 1;
+    let_go(next);
+    return;
+  }
+}
+
+/* Other ranks may wait for this one's part of t for ever, and those behind it never have a turn
+ * there: they fail with it, so that this rank comes back and can be missed. */
+static void fail_those_behind(const dti_transfer *t, dtensor_status outcome) {
+  for (dti_transfer *other = dti_transfers_on_their_way(); other;) {
+    const int is_behind = other->bundle == t->bundle && other->number > t->number &&
+                          other->state == DTI_TRANSFER_MOVING;
+    if (is_behind) {
+      dti_leg_await_nothing(dti_transfer_leg(other));
+      dti_transfer_fail(other, outcome);
+    }
+    /* It may have left the list. */
+    other = is_behind ? dti_transfers_on_their_way() : other->next;
+  }
+}
+
+void dti_bundle_tell(const dti_transfer *t, dtensor_status outcome) {
+  if (t->bundle == 0) return;
+  if (outcome == DTENSOR_OK)
+    give_turn(t);
+  else
+    fail_those_behind(t, outcome);
+}
+
+/* ---- The beginning ---- */
+
+/* One of them, up to the agreement. *transfer may be there also after a failure. */
+static dtensor_status prepare(const dti_transfer_item *item, dti_comm *comm,
+                              dti_transfer **transfer) {
+  dti_steps_request request = {.n = 1, .items = item, .comm = comm, .is_bundled = 1};
+  *transfer = NULL;
+  DTI_TRY(dti_transfer_take_numbers(&request));
+  dtensor_status status = dti_transfer_new(comm, transfer);
+  if (status == DTENSOR_OK) status = dti_steps_plan(&request, &(*transfer)->steps);
+  if (status == DTENSOR_OK) return dti_steps_prepare(&request, DTENSOR_OK, &(*transfer)->steps);
+  for (int i = 0; i < request.meetings; i++) dti_node_leave(request.node, request.meeting[i]);
+  return status;
+}
+
+/* MPI copies short messages that the wire has no room for yet. */
+enum { MOST_BYTES_WITH_MPI = 16 << 20 };
+
+/* Two at least: one travels while the next is announced. */
+static int how_many_at_once(int n, dti_transfer *const transfers[]) {
+  int64_t bytes = 0;
+  int count = 0;
+  for (; count < n; count++) {
+    bytes += dti_leg_bytes_sent(dti_transfer_leg(transfers[count]));
+    if (count >= 2 && bytes > MOST_BYTES_WITH_MPI) break;
+  }
+  return count;
+}
+
+/* All sends are announced before any receive (stream.h). */
+static void start(int n, const dti_transfer_item items[], dti_transfer *const transfers[]) {
+  const int at_once = how_many_at_once(n, transfers);
+  bundles++;
+  for (int i = 0; i < n; i++) {
+    dti_transfer *t = transfers[i];
+    t->bundle = bundles;
+    t->number = i;
+    t->at_once = at_once;
+    t->is_ready = !items[i].is_late;
+    t->has_turn = i < at_once;
+    t->state = DTI_TRANSFER_MOVING;
+    dti_transfer_leg(t)->hold = t->is_ready && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
+    dti_transfer_join(t);
+  }
+  for (int i = 0; i < n; i++) {
+    if (transfers[i]->state != DTI_TRANSFER_MOVING) continue; /* it failed with one before it */
+    const dtensor_status started = dti_leg_start(dti_transfer_leg(transfers[i]));
+    if (started != DTENSOR_OK) dti_transfer_fail(transfers[i], started);
+  }
+  for (int i = 0; i < n; i++) let_go(transfers[i]);
+}
+
+dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtensor_status mine,
+                                   dti_transfer *transfers[]) {
+  dti_comm *comm;
+  DTI_TRY(dti_participants(items[0].from.mesh, items[0].to.mesh, &comm));
+  for (int i = 0; i < n; i++) DTI_TRY(dti_alike_check(comm, &items[i], NULL));
+  for (int i = 0; i < n; i++) {
+    const dtensor_status prepared = prepare(&items[i], comm, &transfers[i]);
+    if (mine == DTENSOR_OK) mine = prepared;
+  }
+  const dtensor_status status = dti_transfers_agree(comm, mine);
+  if (status == DTENSOR_OK) {
+    start(n, items, transfers);
+    return DTENSOR_OK;
+  }
+  for (int i = 0; i < n; i++) {
+    if (transfers[i]) dti_transfer_destroy(transfers[i]);
+    transfers[i] = NULL;
+  }
+  return status;
+}
+
+void dti_transfer_release(dti_transfer *transfer) {
+  transfer->is_ready = 1;
+  let_go(transfer);
+}

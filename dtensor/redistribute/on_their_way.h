@@ -1,0 +1,65 @@
+/* Transfers from the inside: what transfer.c, which runs each of them, and bundle.c, which begins
+ * several together, know of one. */
+#ifndef DTENSOR_REDISTRIBUTE_ON_THEIR_WAY_H_
+#define DTENSOR_REDISTRIBUTE_ON_THEIR_WAY_H_
+
+#include "dtensor/redistribute/leg.h"
+#include "dtensor/redistribute/steps.h"
+#include "dtensor/redistribute/transfer.h"
+
+typedef enum dti_transfer_state {
+  DTI_TRANSFER_AGREEING,
+  DTI_TRANSFER_MOVING,
+  DTI_TRANSFER_FAILING,
+  DTI_TRANSFER_COMPLETE
+} dti_transfer_state;
+
+struct dti_transfer {
+  dti_comm *comm;
+  dti_transfer_state state;
+  dtensor_status outcome; /* before the agreement: this rank's own */
+  dti_batch *agreement;   /* NULL: all ranks meet on one node and agree there */
+  int64_t verdict;
+  int is_refused; /* the ranks have agreed to fail */
+  dti_steps steps;
+  int leg;            /* the one that moves */
+  int64_t bytes;      /* sent and received */
+  dti_transfer *next; /* of this thread's transfers on their way */
+
+  /* bundle.c */
+  uint64_t bundle; /* 0: it was begun by itself */
+  int number;      /* in its bundle */
+  int at_once;     /* so many of it have a turn: when one is complete, that so far behind it */
+  int is_ready;    /* its source is */
+  int has_turn;    /* it may send */
+};
+
+static inline dti_leg *dti_transfer_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
+
+/* ---- transfer.c */
+
+/* COMPLETE, not on its way. Errors: DTENSOR_ENOMEM */
+dtensor_status dti_transfer_new(dti_comm *comm, dti_transfer **transfer);
+void dti_transfer_destroy(dti_transfer *t);
+
+/* The first one of this thread's; the others are behind `next`. */
+dti_transfer *dti_transfers_on_their_way(void);
+void dti_transfer_join(dti_transfer *t);
+
+/* It has failed on this rank, MOVING or AGREEING. */
+void dti_transfer_fail(dti_transfer *t, dtensor_status outcome);
+
+/* dti_steps_begin(), once there is room for another transfer: there may be hundreds on their way.
+ */
+dtensor_status dti_transfer_take_numbers(dti_steps_request *request);
+
+/* Wait for all ranks' outcomes while the transfers on their way go on: a rank may wait for one of
+ * them before it comes. Collective over comm. */
+dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine);
+
+/* ---- bundle.c */
+
+/* A transfer has ended so, or is failing: what that means for those that were begun with it. */
+void dti_bundle_tell(const dti_transfer *t, dtensor_status outcome);
+
+#endif
