@@ -63,6 +63,17 @@ static void check_step(const dti_layout *from, const dti_step *step, int64_t pla
 
 static dti_candidates candidates;
 
+/* Of f64 elements, from one layout to another of the same mesh. */
+static dti_question question_of(const dti_layout *from, const dti_layout *to,
+                                const dtensor_machine *machine, dti_topology topology) {
+  return (dti_question){.from = from,
+                        .to = to,
+                        .same_mesh = 1,
+                        .element = 8,
+                        .machine = machine,
+                        .topology = topology};
+}
+
 /* Candidates of a pair for a small tensor and a large one, on two machines, with and without nodes.
  */
 static void each_pair(void (*check)(const dti_layout *from, const dti_layout *to)) {
@@ -73,12 +84,9 @@ static void each_pair(void (*check)(const dti_layout *from, const dti_layout *to
         for (int b = 0; b < PLACEMENTS; b++) {
           const dti_layout from = layout_on(variant / 4, mesh, a);
           const dti_layout to = layout_on(variant / 4, mesh, b);
-          const dti_question question = {.from = &from,
-                                         .to = &to,
-                                         .same_mesh = 1,
-                                         .element = 8,
-                                         .machine = &machines[variant % 2],
-                                         .topology = {variant % 4 < 2 ? 1 : 2, variant % 4 >= 2}};
+          const dti_question question =
+              question_of(&from, &to, &machines[variant % 2],
+                          (dti_topology){variant % 4 < 2 ? 1 : 2, variant % 4 >= 2});
           EXPECT_OK(dti_route_candidates(&question, &candidates));
           check(&from, &to);
         }
@@ -189,12 +197,8 @@ DTEST(Route, SumsOfACrowdAreMadeInTurn) {
     const dti_layout to = layout_of(2, size, 2, mesh, targets[t]);
     int order[2] = {-1, -1}; /* of the mesh dimensions, as the first candidate adds up */
     for (int i = 0; i < 3; i++) {
-      const dti_question question = {.from = &from,
-                                     .to = &to,
-                                     .same_mesh = 1,
-                                     .element = 8,
-                                     .machine = &machines[i],
-                                     .topology = {i == 0 ? 1 : 64, i != 0}};
+      const dti_question question =
+          question_of(&from, &to, &machines[i], (dti_topology){i == 0 ? 1 : 64, i != 0});
       EXPECT_OK(dti_route_candidates(&question, &candidates));
       for (int c = 0; c < candidates.n; c++) {
         const dti_route *route = &candidates.list[c].route;
@@ -226,12 +230,7 @@ DTEST(Route, AGatherCrossesBetweenNodesBeforeItSpreadsInside) {
   for (int s = 0; s < 3; s++) {
     const dti_layout from = layout_of(2, size, 2, mesh, sources[s]);
     const dti_layout to = layout_of(2, size, 2, mesh, "R,R");
-    const dti_question question = {.from = &from,
-                                   .to = &to,
-                                   .same_mesh = 1,
-                                   .element = 8,
-                                   .machine = &machine,
-                                   .topology = {4, 0}};
+    const dti_question question = question_of(&from, &to, &machine, (dti_topology){4, 0});
     EXPECT_OK(dti_route_candidates(&question, &candidates));
     const dti_route *route = &candidates.list[0].route;
     int64_t far = 0, all = 0, messages = 0;
@@ -264,12 +263,7 @@ DTEST(Route, BlockTransposeMovesWhatADirectExchangeMoves) {
     const dti_layout to = layout_of(2, size, 2, mesh, "S1,S0");
     const dtensor_machine machines[] = {far_away(), thin_wire(), dtensor_machine_default()};
     for (int i = 0; i < 3; i++) {
-      const dti_question question = {.from = &from,
-                                     .to = &to,
-                                     .same_mesh = 1,
-                                     .element = 8,
-                                     .machine = &machines[i],
-                                     .topology = {1, 0}};
+      const dti_question question = question_of(&from, &to, &machines[i], (dti_topology){1, 0});
       EXPECT_OK(dti_route_candidates(&question, &candidates));
       const dti_route *route = &candidates.list[0].route;
       EXPECT_EQ(candidates.list[0].engine, DTI_ENGINE_DIRECT);
@@ -290,12 +284,7 @@ DTEST(Route, CrowdsAreAvoided) {
   const dti_layout from = layout_of(2, size, 2, mesh, "S0,S0");
   const dti_layout to = layout_of(2, size, 2, mesh, "R,R");
   const dtensor_machine machine = dtensor_machine_default();
-  const dti_question question = {.from = &from,
-                                 .to = &to,
-                                 .same_mesh = 1,
-                                 .element = 8,
-                                 .machine = &machine,
-                                 .topology = {64, 1}};
+  const dti_question question = question_of(&from, &to, &machine, (dti_topology){64, 1});
   EXPECT_OK(dti_route_candidates(&question, &candidates));
   EXPECT_EQ(candidates.list[0].route.steps, 2);
   for (int i = 0; i < candidates.n; i++) EXPECT_LE(candidates.list[i].cost.messages, 2 * 1023);
