@@ -1,10 +1,7 @@
 /* The pipeline: panels of k arrive while others are multiplied, slices of the product leave while
  * others are computed. All panels are announced before the first one moves, and so are all slices:
  * a message that is announced late waits behind those on the wire (redistribute/stream.h). */
-#include <string.h>
-
 #include "dtensor/base/event.h"
-#include "dtensor/base/fail.h"
 #include "dtensor/kernels/elementwise.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/ops/matmul_pipeline.h"

@@ -1,5 +1,4 @@
 /* What of a matrix product travels: panels of operands, slices of the product. */
-#include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/ops/matmul_pipeline.h"
 #include "dtensor/spec/pieces.h"
@@ -26,7 +25,8 @@ static void begin(dti_pipeline *p, const dti_transfer_item *item, dti_flight *f)
 }
 
 enum { PIECES = 2 * DTI_MATMUL_PANELS };
-_Static_assert(PIECES >= (int)DTI_MATMUL_SLICES, "there is room for panels of both operands, or slices");
+_Static_assert(PIECES >= (int)DTI_MATMUL_SLICES,
+               "there is room for panels of both operands, or slices");
 
 /* Pieces that are announced together. They all move between ranks. */
 typedef struct bundle {

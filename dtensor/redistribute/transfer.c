@@ -1,9 +1,7 @@
 #include "dtensor/redistribute/transfer.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "dtensor/base/alloc.h"
 #include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/redistribute/alike.h"
