@@ -32,20 +32,26 @@ enum { LINE = DTI_STREAM_LINE, GROUP = 4 };
   DTI_AVX512_INLINE int64_t name##_sum_lines(const row *r, int64_t begin, int64_t end, int inputs, \
                                              int outputs, int group) {                             \
     int stream[DTI_SUM_PARTS];                                                                     \
-    for (int k = 0; k < outputs; k++)                                                              \
-      stream[k] = r->stream && (uintptr_t)(r->out[k] + begin) % LINE == 0;                         \
+    const char *in[DTI_SUM_PARTS];                                                                 \
+    char *out[DTI_SUM_PARTS];                                                                      \
+    for (int k = 0; k < inputs; k++) in[k] = r->in[k];                                             \
+    for (int k = 0; k < outputs; k++) {                                                            \
+      out[k] = r->out[k];                                                                          \
+      stream[k] = r->stream && (uintptr_t)(out[k] + begin) % LINE == 0;                            \
+    }                                                                                              \
+    const int divides = r->divisor > 1;                                                            \
     const __m512##bits divisor = _mm512_set1_p##type((name)r->divisor);                            \
     for (; begin + group * LINE <= end; begin += group * LINE) {                                   \
       __m512##bits sum[GROUP];                                                                     \
       DTI_UNROLL for (int g = 0; g < group; g++) sum[g] =                                          \
-          _mm512_loadu_p##type(r->in[0] + begin + g * LINE);                                       \
+          _mm512_loadu_p##type(in[0] + begin + g * LINE);                                          \
       for (int k = 1; k < inputs; k++)                                                             \
         DTI_UNROLL for (int g = 0; g < group; g++) sum[g] =                                        \
-            _mm512_add_p##type(sum[g], _mm512_loadu_p##type(r->in[k] + begin + g * LINE));         \
-      if (r->divisor > 1)                                                                          \
+            _mm512_add_p##type(sum[g], _mm512_loadu_p##type(in[k] + begin + g * LINE));            \
+      if (divides)                                                                                 \
         DTI_UNROLL for (int g = 0; g < group; g++) sum[g] = _mm512_div_p##type(sum[g], divisor);   \
       for (int k = 0; k < outputs; k++) {                                                          \
-        name *to = (name *)(void *)(r->out[k] + begin);                                            \
+        name *to = (name *)(void *)(out[k] + begin);                                               \
         if (stream[k])                                                                             \
           DTI_UNROLL for (int g = 0; g < group; g++)                                               \
               _mm512_stream_p##type(to + g * (LINE / (int)sizeof(name)), sum[g]);                  \
