@@ -13,10 +13,12 @@
 typedef struct dti_board {
   struct dti_place {
     alignas(64) _Atomic uint64_t posted; /* the last meeting that its owner posted here */
+    _Atomic uint64_t left_before;        /* left_all at that time */
     alignas(16) char desk[DTI_MEETING_BYTES];
     alignas(64) _Atomic uint64_t left; /* and that it left */
   } place[DTI_MEETINGS];
-  alignas(64) _Atomic uint64_t left_all; /* it has left all meetings up to this one */
+  alignas(64) _Atomic uint64_t left_all;             /* it has left all meetings up to this one */
+  alignas(64) char copy[DTI_COPIES][DTI_COPY_BYTES]; /* of what its owner brings */
 } dti_board;
 
 /* One that nobody uses, in memory of this rank that others can reach; NULL if there is no memory.

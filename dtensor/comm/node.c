@@ -77,8 +77,9 @@ void *dti_node_desk(dti_node *node, uint64_t meeting) {
 }
 
 void dti_node_post(dti_node *node, uint64_t meeting) {
-  atomic_store_explicit(&place_of(node, node->rank, meeting)->posted, meeting,
-                        memory_order_release);
+  struct dti_place *place = place_of(node, node->rank, meeting);
+  atomic_store_explicit(&place->left_before, node->left_all, memory_order_relaxed);
+  atomic_store_explicit(&place->posted, meeting, memory_order_release);
 }
 
 static uint64_t rounds_ahead(const dti_node *node, uint64_t meeting) {
@@ -125,9 +126,15 @@ int dti_node_has_left(const dti_node *node, uint64_t meeting, int member) {
          meeting;
 }
 
+/* What comes with the posts tells which copies nobody reads any more. */
 int dti_node_all_posted(const dti_node *node, uint64_t meeting) {
   for (int i = 0; i < node->size; i++)
     if (!dti_node_has_posted(node, meeting, i)) return 0;
+  for (int i = 0; i < node->size; i++) {
+    const uint64_t left =
+        atomic_load_explicit(&place_of(node, i, meeting)->left_before, memory_order_relaxed);
+    if (left > node->seen[i]) node->seen[i] = left;
+  }
   return 1;
 }
 
@@ -149,6 +156,16 @@ int dti_node_can_post(const dti_node *node, uint64_t meeting) {
   for (int i = 0; i < node->size; i++)
     if (!left_long_ago(node, meeting - DTI_MEETINGS, i)) return 0;
   return 1;
+}
+
+void *dti_node_room_for_copy(dti_node *node, uint64_t meeting, size_t bytes) {
+  if (bytes > node->copy_most) return NULL;
+  const int which = node->next_copy;
+  for (int i = 0; i < node->size; i++)
+    if (!left_long_ago(node, node->copied[which], i)) return NULL;
+  node->copied[which] = meeting;
+  node->next_copy = (which + 1) % DTI_COPIES;
+  return node->board->copy[which];
 }
 
 const void *dti_node_brought(const dti_node *node, uint64_t meeting, int member) {

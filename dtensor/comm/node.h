@@ -46,6 +46,7 @@ void *dti_node_import(const dti_node *node, int member, int64_t exported);
  * DTI_MEETINGS later before that. ---- */
 
 enum { DTI_MEETING_BYTES = 560, DTI_MEETINGS = 64 };
+enum { DTI_COPIES = 4, DTI_COPY_BYTES = 16 << 10 };
 
 uint64_t dti_node_next_meeting(dti_node *node);
 
@@ -59,6 +60,11 @@ int dti_node_can_post(const dti_node *node, uint64_t meeting);
 /* DTI_MEETING_BYTES of this member's own, from 16 bytes behind the beginning of a cache line on.
  * What lies in that line comes to others together with the news of the post. */
 void *dti_node_desk(dti_node *node, uint64_t meeting);
+
+/* Room for a copy of what this rank brings to a meeting that it can post, so that it need not wait
+ * for the others to leave: the copy stays until they have. It begins at a cache line. NULL if there
+ * is no room now, or to wait takes less time than to copy so much. */
+void *dti_node_room_for_copy(dti_node *node, uint64_t meeting, size_t bytes);
 
 /* Who sees the post sees the desk, and all that this rank wrote to memory before. */
 void dti_node_post(dti_node *node, uint64_t meeting);

@@ -37,6 +37,7 @@ static dtensor_status allocate(dti_comm *comm, dti_node **node, dti_card **cards
 static void write_card(dti_node *node, dti_card *card) {
   const dti_backend *backend = node->comm->backend;
   backend->card(card);
+  card->cpus = dti_cpus_of_thread();
   if (card->reason.text[0]) return;
   node->board = dti_board_take(&card->last);
   card->board = node->board ? backend->export_memory(node->board, sizeof *node->board) : -1;
@@ -61,6 +62,24 @@ static int all_share(const dti_comm *comm, const dti_card *cards, const dti_reas
   return 1;
 }
 
+/* Small sources are copied where that takes less time than to wait for others to read them: about
+ * as long as a cache line needs to go to another core and back, but where ranks outnumber the
+ * processors, until the others have had their turn there. */
+enum { COPY_QUICK = 1 << 10, COPY_MOST = DTI_COPY_BYTES };
+
+static size_t copy_most(const dti_node *node, const dti_card *cards) {
+  const dti_cpus *mine = &cards[node->comm->rank].cpus;
+  dti_cpus all = {{0}};
+  int ranks = 0;
+  for (int i = 0; i < node->size; i++) {
+    const dti_cpus *its = &cards[node->member[i].rank].cpus;
+    if (!dti_cpus_meet(mine, its)) continue;
+    dti_cpus_add(&all, its);
+    ranks++;
+  }
+  return ranks > dti_cpus_count(&all) ? COPY_MOST : COPY_QUICK;
+}
+
 static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason) {
   uint64_t last = DTI_MEETINGS; /* so that there is one before each */
   for (int i = 0; i < node->size; i++) {
@@ -74,6 +93,8 @@ static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason)
   dti_board_start(node->board, last);
   node->next = last + 1;
   node->left_all = last;
+  for (int i = 0; i < DTI_COPIES; i++) node->copied[i] = last;
+  node->copy_most = copy_most(node, cards);
 }
 
 /* Everybody has left all meetings: no one reads the board. */

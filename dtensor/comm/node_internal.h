@@ -4,6 +4,7 @@
 
 #include "dtensor/comm/backend.h"
 #include "dtensor/comm/board.h"
+#include "dtensor/comm/cpus.h"
 
 /* By which others find a rank's memory. */
 struct dti_card {
@@ -11,6 +12,7 @@ struct dti_card {
   uint64_t nonce[2], bytes;
   int64_t board; /* exported */
   uint64_t last; /* number on that board */
+  dti_cpus cpus; /* where it may run */
   dti_reason reason;
 };
 
@@ -33,6 +35,9 @@ struct dti_node {
    * which is i + 2 rounds of the board after the last one that the others may know to be left. */
   uint64_t left_early[DTI_MEETINGS];
   dti_board *board;
+  uint64_t copied[DTI_COPIES]; /* the last meeting that each copy on the board was made for */
+  int next_copy;
+  size_t copy_most; /* bytes */
   dti_member member[];
 };
 

@@ -52,6 +52,8 @@ static int64_t bytes_of(const dti_leg_part *part, const dti_leg_side *side) {
   return side->elements * (int64_t)part->element;
 }
 
+static int64_t whole_lines(int64_t bytes) { return (bytes + 63) & ~INT64_C(63); }
+
 /* Whether a neighbour reads this rank's source, be it to carry it. */
 static int is_read(const dti_leg *leg, const dti_leg_part *part) {
   if (part->kind == DTI_PART_SHARE_OUT) return 1;
@@ -71,7 +73,7 @@ static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
 int dti_near_is_awaited(const dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    if (is_read(leg, part) && !fits_desk(leg, part) && !part->delivers) return 1;
+    if (is_read(leg, part) && !fits_desk(leg, part) && !part->delivers && !leg->is_copied) return 1;
     if (part->kind == DTI_PART_SHARE_OUT) return 1;
   }
   return leg->takes_delivery;
@@ -92,6 +94,11 @@ static dtensor_status lend(dti_leg *leg, const dti_leg_part *part, const dti_leg
   return DTENSOR_OK;
 }
 
+/* Of entries that a desk has no place for. */
+static int64_t table_bytes(const dti_leg *leg) {
+  return leg->parts > DESK_PARTS ? whole_lines(leg->parts * (int64_t)sizeof(entries)) : 0;
+}
+
 dtensor_status dti_near_prepare(dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     dti_leg_part *part = &leg->part[p];
@@ -104,7 +111,7 @@ dtensor_status dti_near_prepare(dti_leg *leg) {
     if (part->kind == DTI_PART_SHARE_OUT) DTI_TRY(lend(leg, part, &part->to, &part->lent_to));
   }
   if (leg->parts <= DESK_PARTS) return DTENSOR_OK;
-  leg->entries = dti_alloc((size_t)leg->parts * sizeof(entries));
+  leg->entries = dti_alloc((size_t)table_bytes(leg));
   DTI_CHECK(leg->entries, DTENSOR_ENOMEM, "no memory for a table of %d tensors", leg->parts);
   return DTENSOR_OK;
 }
@@ -121,17 +128,43 @@ static void post_array(const dti_leg *leg, const dti_leg_side *side, void *lent,
     memcpy(e->stride, side->stride, (size_t)ndim * sizeof *e->stride);
 }
 
-static void put_on_desk(const dti_leg *leg, const dti_leg_part *part, posting *desk, entry *e) {
+/* 1 if an array that is not empty spans no more memory than its elements take, in whatever order.
+ */
+static int is_compact(const dti_leg_side *side) {
+  int64_t last = 0;
+  for (int d = 0; d < side->layout->ndim; d++) {
+    if (side->stride[d] < 0) return 0;
+    last += (side->shape[d] - 1) * side->stride[d];
+  }
+  return last == side->elements - 1;
+}
+
+static void post_copy(const dti_leg *leg, const dti_leg_part *part, int64_t address, void *copy,
+                      entry *e) {
   const dti_leg_side *from = &part->from;
   const int ndim = from->layout->ndim;
-  e->address = ON_DESK;
-  dti_packed_strides(ndim, from->shape, e->stride);
-  if (memcmp(e->stride, from->stride, (size_t)ndim * sizeof *e->stride) == 0) {
-    memcpy(desk->data, from->data, (size_t)bytes_of(part, from));
+  e->address = address;
+  if (is_compact(from)) {
+    memcpy(e->stride, from->stride, (size_t)ndim * sizeof *e->stride);
+    memcpy(copy, from->data, (size_t)bytes_of(part, from));
     return;
   }
-  const dti_array array = dti_leg_array(from), packed = packed_like(&array, desk->data);
+  const dti_array array = dti_leg_array(from), packed = packed_like(&array, copy);
+  dti_packed_strides(ndim, from->shape, e->stride);
   dti_copy(&packed, &array, part->element, leg->threads);
+}
+
+/* Room for copies of all that the neighbours read, each at a cache line, behind the table that
+ * tells where they are, if there is one; NULL if it is read in place. */
+static char *room_for_copies(const dti_leg *leg) {
+  int64_t bytes = 0;
+  for (int p = 0; p < leg->parts; p++) {
+    const dti_leg_part *part = &leg->part[p];
+    if (part->kind == DTI_PART_SHARE_OUT || part->delivers || part->lent_from) return NULL;
+    if (is_read(leg, part)) bytes += whole_lines(bytes_of(part, &part->from));
+  }
+  if (bytes == 0) return NULL;
+  return dti_node_room_for_copy(leg->node, leg->meeting, (size_t)(bytes + table_bytes(leg)));
 }
 
 static int is_whole(const dti_leg_part *part) {
@@ -145,9 +178,14 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
   posting *desk = dti_node_desk(leg->node, leg->meeting);
   atomic_store_explicit(&desk->verdict, verdict, memory_order_relaxed);
   atomic_init(&desk->arrival, DTI_ARRIVAL_PENDING);
-  desk->elsewhere = leg->entries ? dti_node_export(leg->node, leg->entries, 1) : NOWHERE;
-  entries *all = leg->entries ? leg->entries : desk->here;
   if (verdict == DTI_ALL_IS_WELL) dti_leg_fill(leg);
+  const int on_desk = leg->parts == 1 && fits_desk(leg, leg->part);
+  char *room = verdict == DTI_ALL_IS_WELL && !on_desk ? room_for_copies(leg) : NULL;
+  leg->is_copied = room != NULL;
+  void *table = leg->entries && room ? room : leg->entries;
+  if (room) room += table_bytes(leg);
+  desk->elsewhere = table ? dti_node_export(leg->node, table, 1) : NOWHERE;
+  entries *all = table ? table : desk->here;
   for (int p = 0; p < leg->parts && verdict == DTI_ALL_IS_WELL; p++) {
     const dti_leg_part *part = &leg->part[p];
     if (part->lent_from) {
@@ -159,10 +197,14 @@ int dti_near_post(dti_leg *leg, int64_t verdict) {
       const dti_array array = dti_leg_array(&part->to), copy = packed_like(&array, part->lent_to);
       dti_copy(&copy, &array, part->element, leg->threads);
     }
-    if (fits_desk(leg, part) && is_read(leg, part))
-      put_on_desk(leg, part, desk, &all[p].from);
-    else
+    if (on_desk && is_read(leg, part)) {
+      post_copy(leg, part, ON_DESK, desk->data, &all[p].from);
+    } else if (room && is_read(leg, part)) {
+      post_copy(leg, part, dti_node_export(leg->node, room, 1), room, &all[p].from);
+      room += whole_lines(bytes_of(part, &part->from));
+    } else {
       post_array(leg, &part->from, part->lent_from, &all[p].from);
+    }
     post_array(leg, &part->to, part->lent_to, &all[p].to);
   }
   dti_node_post(leg->node, leg->meeting);

@@ -194,6 +194,45 @@ static void many_meetings(const test_world *w) {
 }
 DTEST(Node, ManyMeetings) { run_nodes(many_meetings); }
 
+/* A copy stays as it is until all have left the meeting that it was made for, and there are so many
+ * at a time. */
+static void copies(const test_world *w) {
+  dti_node *node;
+  EXPECT_OK(dti_comm_node(w->comm, &node));
+  if (!node) return;
+  const int size = dti_node_size(node), me = dti_node_rank(node), right = (me + 1) % size;
+  EXPECT_NULL(dti_node_room_for_copy(node, 0, DTI_COPY_BYTES + 1));
+  for (int round = 0; round < 20; round++) {
+    uint64_t meeting[DTI_COPIES + 1];
+    for (int i = 0; i <= DTI_COPIES; i++) {
+      meeting[i] = dti_node_next_meeting(node);
+      wait_place(node, meeting[i]);
+      int64_t *room = dti_node_room_for_copy(node, meeting[i], 2 * sizeof *room);
+      EXPECT_EQ(room != NULL, i < DTI_COPIES);
+      if (!room) {
+        dti_node_post(node, meeting[i]);
+        continue;
+      }
+      room[0] = w->rank;
+      room[1] = round * DTI_COPIES + i;
+      const int64_t exported = dti_node_export(node, room, 2 * sizeof *room);
+      memcpy(dti_node_desk(node, meeting[i]), &exported, sizeof exported);
+      dti_node_post(node, meeting[i]);
+    }
+    for (int i = 0; i <= DTI_COPIES; i++) {
+      wait_posted(node, meeting[i]);
+      int64_t there;
+      memcpy(&there, dti_node_brought(node, meeting[i], right), sizeof there);
+      const int64_t *its = i < DTI_COPIES ? dti_node_import(node, right, there) : NULL;
+      if (its) EXPECT_EQ(its[0], dti_node_comm_rank(node, right));
+      if (its) EXPECT_EQ(its[1], round * DTI_COPIES + i);
+    }
+    for (int i = 0; i <= DTI_COPIES; i++) dti_node_leave(node, meeting[i]);
+    for (int i = 0; i <= DTI_COPIES; i++) wait_left(node, meeting[i]);
+  }
+}
+DTEST(Node, Copies) { run_nodes(copies); }
+
 /* Posted in another order than they were asked for, and left in another. */
 static void meetings_in_flight(const test_world *w) {
   enum { FLIGHT = 5 };
