@@ -124,6 +124,21 @@ static void strings(void *m) { run(m, 64, BARE_STRINGS); }
 static void small_tiles(void *m) { run(m, 16, BARE_CACHED); }
 static void small_tiles_streamed(void *m) { run(m, 16, BARE_STREAMED); }
 
+/* The loop as it has to be where sources change: nobody reads before all have written, nobody
+ * writes again before all have read. */
+static void meet_before(void *m) { shared_barrier(((move *)m)->b); }
+static void safely_cached(void *m) {
+  meet_before(m);
+  cached(m);
+}
+static void safely(void *ctx) {
+  const move_kind kind = ((move *)ctx)->kind;
+  meet_before(ctx);
+  (kind == TRANSPOSE                              ? small_tiles
+   : kind == REDUCE_SCATTER || kind == ALL_REDUCE ? streamed
+                                                  : string)(ctx);
+}
+
 void limit_ways(move *m, bench_way ways[], int *count) {
   if (m->b->ranks > MOST_RANKS) return;
   move_add_way(m, ways, count, "limit", "cached", cached);
@@ -136,4 +151,7 @@ void limit_ways(move *m, bench_way ways[], int *count) {
     move_add_way(m, ways, count, "limit", "rep movsb", string);
     move_add_way(m, ways, count, "limit", "rep movsb, 256 KiB", strings);
   }
+  if (m->kind == SLICE) return;
+  move_add_way(m, ways, count, "two barriers", "", safely_cached);
+  move_add_way(m, ways, count, "two barriers", "", safely);
 }

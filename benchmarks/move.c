@@ -104,6 +104,7 @@ void move_begin(move *m) {
   dtensor_placement from;
   const int64_t shape[] = {m->rows, m->columns};
   bench_ok(m->b, dtensor_placements_parse(kinds[m->kind].from, 1, &from), "placement");
+  bench_ok(m->b, dtensor_placements_parse(kinds[m->kind].to, 1, &m->to), "placement");
   bench_ok(m->b, dtensor_empty(m->b->mesh, DTENSOR_F64, 2, shape, &from, &m->x), "empty");
   fill(m, dtensor_local_data(m->x));
 }
@@ -115,15 +116,13 @@ void move_end(move *m) {
 
 void move_by_dtensor(void *ctx) {
   move *m = ctx;
-  dtensor_placement to;
   dtensor *x = NULL;
   dtensor_destroy(&m->y);
-  bench_ok(m->b, dtensor_placements_parse(kinds[m->kind].to, 1, &to), "placement");
   if (m->kind == TRANSPOSE)
     bench_ok(m->b, dtensor_transpose(m->x, 0, 1, &x), "transpose");
   else
     x = dtensor_retain(m->x);
-  bench_ok(m->b, dtensor_redistribute(x, &to, NULL, &m->y), "redistribute");
+  bench_ok(m->b, dtensor_redistribute(x, &m->to, NULL, &m->y), "redistribute");
   dtensor_destroy(&x);
   m->result = dtensor_local_data(m->y);
 }

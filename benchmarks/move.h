@@ -30,7 +30,8 @@ typedef struct move {
   move_kind kind;
   int64_t rows, columns; /* of the source */
   dtensor *x, *y;        /* source and last result */
-  double *result;        /* where the way that ran last has left its part */
+  dtensor_placement to;
+  double *result; /* where the way that ran last has left its part */
 } move;
 
 workspace workspace_make(const bench *b, int64_t elements);

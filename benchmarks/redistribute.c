@@ -47,7 +47,7 @@ static void one_move(bench *b, const workspace *space, move_kind kind, int64_t r
   describe_shape(shape, sizeof shape, rows, columns);
   move_begin(&m);
 
-  bench_way ways[16];
+  bench_way ways[20];
   int count = 0;
   move_add_way(&m, ways, &count, "dtensor", "", move_by_dtensor);
   limit_ways(&m, ways, &count);
@@ -75,7 +75,8 @@ static void one_move(bench *b, const workspace *space, move_kind kind, int64_t r
 }
 
 static void matrices(bench *b, const workspace *space) {
-  static const char *const peers[] = {"limit", "MPI", "ScaLAPACK", "FFTW", "FFTW transposed", NULL};
+  static const char *const peers[] = {"limit", "two barriers",    "MPI", "ScaLAPACK",
+                                      "FFTW",  "FFTW transposed", NULL};
   bench_table(b, "redistribution, time and GB/s written", peers);
   const group g = {.op = "redistribute", .goal = 1.15, .budget = 2, .libraries = 1};
   for (int64_t n = b->smoke ? 48 : 256; n <= (b->smoke ? 48 : 4096); n *= 4)
@@ -84,7 +85,7 @@ static void matrices(bench *b, const workspace *space) {
 
 /* Each rank holds 64 bytes, then 4 KiB. */
 static void tiny(bench *b, const workspace *space) {
-  static const char *const peers[] = {"limit", "MPI", "MPI_Barrier", NULL};
+  static const char *const peers[] = {"limit", "two barriers", "MPI", "MPI_Barrier", NULL};
   bench_table(b, "almost nothing: 64 bytes and 4 KiB per rank", peers);
   const group g = {.op = "tiny", .budget = 0.3, .barrier = 1};
   const move_kind kinds[] = {ROWS_TO_COLUMNS, GATHER, REDUCE_SCATTER, ALL_REDUCE};
