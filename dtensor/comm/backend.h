@@ -40,7 +40,8 @@ typedef struct dti_backend {
   /* An empty batch; the caller fills in its head. */
   dtensor_status (*batch_create)(dti_comm *comm, int64_t operations, const size_t bytes[],
                                  dti_batch **batch);
-  /* Start the operation that has this index. */
+  /* Start the operation that has this index. A message of a batch that has failed is sent empty.
+   * After an error the call is made again, for what of the operation it has not started. */
   dtensor_status (*send)(dti_batch *batch, int64_t index, const void *data, size_t bytes, int peer,
                          int tag);
   dtensor_status (*recv)(dti_batch *batch, int64_t index, void *data, size_t bytes, int peer,
@@ -54,7 +55,8 @@ typedef struct dti_backend {
                               const int out_at[]);
   dtensor_status (*allgatherv)(dti_batch *batch, int64_t index, const void *in, int bytes,
                                void *out, const int out_bytes[], const int out_at[]);
-  /* Progress; done may be NULL. */
+  /* Progress; done may be NULL. An operation that has failed is complete: base.failed tells. An
+   * error is one of the call itself. */
   dtensor_status (*test)(dti_batch *batch, int64_t done[], int64_t *n);
   /* Let time pass until a test may find something; `round` as in dti_comm_relax(). */
   void (*idle)(dti_batch *batch, int64_t round);
@@ -90,8 +92,13 @@ struct dti_batch {
   dti_comm *comm;
   int64_t room, started, open;
   int is_carrier;
-  dtensor_status failed; /* what the first failure was; nothing is started or awaited after it */
+  dtensor_status failed; /* what the first failure was */
+  int failed_tests;      /* in a row */
+  int is_lost;           /* nothing is started or awaited any more */
 };
+
+/* The failure of a receive that met a message of another length. */
+dtensor_status dti_message_failure(int peer, int64_t received, int64_t expected);
 
 /* Fill in the shared part of a new handle, with one reference. On failure nothing is held. */
 dtensor_status dti_comm_init(dti_comm *comm, const dti_backend *backend, int rank, int size);

@@ -67,7 +67,14 @@ dtensor_status dti_batch_create(dti_comm *comm, int64_t operations, const size_t
  * own. */
 void dti_batch_set_carrier(dti_batch *batch);
 
-/* Start an operation. Buffers belong to the batch until it is done. Each has an index: 0, 1, 2, ...
+/* A batch that fails goes on, so that nobody waits in vain: each message that it is to send from
+ * then on goes out empty, at which the receiver's batch fails, and what it receives is worth
+ * nothing. A call of MPI that fails is made once more, which is all that can be done for a
+ * collective. The functions below report success as long as that works; dti_batch_failure() tells
+ * what has failed. If a call fails again the batch is lost: then they return the failure, and other
+ * ranks may wait for ever.
+ *
+ * Start an operation. Buffers belong to the batch until it is done. Each has an index: 0, 1, 2, ...
  * in the order of these calls. Messages between two ranks match in order of tag and posting; any
  * length works, above the limit of MPI they are cut. A message to oneself is allowed. */
 dtensor_status dti_batch_send(dti_batch *batch, const void *data, size_t bytes, int peer, int tag);
@@ -94,17 +101,24 @@ dtensor_status dti_batch_allgatherv(dti_batch *batch, const void *in, int bytes,
  */
 dtensor_status dti_batch_test(dti_batch *batch, int64_t done[], int64_t *n, int64_t *open);
 
-/* Complete all. */
+/* Complete all. Returns the first failure. */
 dtensor_status dti_batch_wait(dti_batch *batch);
 
-/* Await nothing more: what is in flight is taken back when it is freed. Local; NULL does nothing.
- */
-void dti_batch_give_up(dti_batch *batch);
+/* The first failure so far, its own or one that it was told. Local. */
+dtensor_status dti_batch_failure(const dti_batch *batch);
 
-/* Free it. What is still in flight is completed first, unless communication has failed. */
+/* Tell it of one: what it would send is not there. Local; NULL does nothing. */
+void dti_batch_fail(dti_batch *batch, dtensor_status failure);
+
+/* It is lost, because of this failure: nothing more is awaited, and what is in flight is taken back
+ * when it is freed. Local; NULL does nothing. */
+void dti_batch_give_up(dti_batch *batch, dtensor_status failure);
+
+/* Free it. What is still in flight is completed first, unless it is lost. */
 void dti_batch_destroy(dti_batch **batch);
 
-/* ---- Blocking control collectives ---- */
+/* ---- Blocking control collectives. A call of MPI that fails and goes well the second time is no
+ * failure: no rank is told another outcome than the rest. ---- */
 
 dtensor_status dti_comm_allreduce(dti_comm *comm, int64_t values[], int n, dti_comm_op op);
 dtensor_status dti_comm_allgather(dti_comm *comm, const void *in, size_t bytes, void *out);
@@ -126,9 +140,10 @@ dtensor_status dti_agree_verdict(dtensor_status mine, int64_t reduced);
  * then yields, then sleeps for microseconds. */
 void dti_comm_relax(int64_t round);
 
-/* For tests: the next `after` sends, receives and tests of batches on this thread go well and the
- * one after that fails, once, with DTENSOR_EMPI. Negative: none fails. */
-void dti_comm_fail_after(int64_t after);
+/* For tests: of the calls that start or test operations of batches on this thread, the next `after`
+ * go well and the `times` behind them fail with DTENSOR_EMPI. Returns how many failures of the last
+ * such call have not come. */
+int64_t dti_comm_fail_after(int64_t after, int64_t times);
 
 /* The largest message that goes to MPI in one piece, and the most that a data collective moves for
  * one rank; it fits an int. For tests it can be set (0: the default, 2^30 bytes). */

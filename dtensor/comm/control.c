@@ -6,17 +6,21 @@
 static dtensor_status take_control(dti_comm *comm, dti_batch **control) {
   DTI_TRY(dti_comm_check_open(comm));
   *control = comm->control;
-  DTI_CHECK(*control, DTENSOR_EMPI, "communication has failed before");
+  DTI_CHECK(*control && !(*control)->is_lost, DTENSOR_EMPI, "communication has failed before");
   (*control)->started = 0;
   return DTENSOR_OK;
 }
 
-/* What has failed is taken back, so that nobody writes into the caller's arrays later. The
- * communicator is not asked again. */
+/* What was asked for came about if it is not lost. What is lost is taken back, so that nobody
+ * writes into the caller's arrays later, and the communicator is not asked again. */
 static dtensor_status wait_or_give_up(dti_comm *comm) {
   const dtensor_status status = dti_batch_wait(comm->control);
-  if (status != DTENSOR_OK) dti_batch_discard(&comm->control);
-  return status;
+  if (comm->control->is_lost) {
+    dti_batch_discard(&comm->control);
+    return status;
+  }
+  comm->control->failed = DTENSOR_OK;
+  return DTENSOR_OK;
 }
 
 dtensor_status dti_comm_allreduce(dti_comm *comm, int64_t values[], int n, dti_comm_op op) {

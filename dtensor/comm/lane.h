@@ -1,4 +1,4 @@
-/* Lanes: communicators that carry data collectives and nothing else.
+/* Lanes: communicators that carry data collectives, and verdicts on the data.
  *
  * Collectives of one communicator must start in the same order on all of its ranks. Control
  * collectives start when a call is made; the data of a transfer move when its agreement happens to

@@ -48,7 +48,7 @@ dtensor_status dti_mpi_batch_create(dti_comm *comm, int64_t operations, const si
   const size_t n = requests > 0 ? requests : 1;
   batch->request = malloc(n * sizeof *batch->request);
   batch->piece = malloc(n * sizeof *batch->piece);
-  batch->pieces_left = malloc(n * sizeof *batch->pieces_left);
+  batch->pieces_left = calloc(n, sizeof *batch->pieces_left);
   batch->completed = malloc(n * sizeof *batch->completed);
   batch->status = malloc(n * sizeof *batch->status);
   if (!batch->request || !batch->piece || !batch->pieces_left || !batch->completed ||
@@ -82,12 +82,12 @@ dtensor_status dti_mpi_send(dti_batch *base, int64_t index, const void *data, si
                             int peer, int tag) {
   mpi_batch *batch = (mpi_batch *)base;
   const size_t pieces = dti_message_pieces(bytes, batch->limit);
-  DTI_TRY(check_room(batch, pieces));
-  batch->pieces_left[index] = 0;
-  for (size_t i = 0; i < pieces; i++) {
+  const size_t begun = (size_t)batch->pieces_left[index]; /* when the call is made again */
+  DTI_TRY(check_room(batch, pieces - begun));
+  for (size_t i = begun; i < pieces; i++) {
     const size_t begin = i * batch->limit;
-    DTI_TRY_MPI(MPI_Isend(bytes > 0 ? (const char *)data + begin : NULL,
-                          piece_bytes(bytes, begin, batch->limit), MPI_BYTE, peer, tag,
+    const int n = base->failed == DTENSOR_OK ? piece_bytes(bytes, begin, batch->limit) : 0;
+    DTI_TRY_MPI(MPI_Isend(n > 0 ? (const char *)data + begin : NULL, n, MPI_BYTE, peer, tag,
                           mpi_of(base), &batch->request[batch->in_flight]));
     started(batch, index, -1);
   }
@@ -98,9 +98,9 @@ dtensor_status dti_mpi_recv(dti_batch *base, int64_t index, void *data, size_t b
                             int tag) {
   mpi_batch *batch = (mpi_batch *)base;
   const size_t pieces = dti_message_pieces(bytes, batch->limit);
-  DTI_TRY(check_room(batch, pieces));
-  batch->pieces_left[index] = 0;
-  for (size_t i = 0; i < pieces; i++) {
+  const size_t begun = (size_t)batch->pieces_left[index];
+  DTI_TRY(check_room(batch, pieces - begun));
+  for (size_t i = begun; i < pieces; i++) {
     const size_t begin = i * batch->limit;
     const int n = piece_bytes(bytes, begin, batch->limit);
     DTI_TRY_MPI(MPI_Irecv(bytes > 0 ? (char *)data + begin : NULL, n, MPI_BYTE, peer, tag,
@@ -116,7 +116,6 @@ dtensor_status dti_mpi_allreduce(dti_batch *base, int64_t index, int64_t values[
   const MPI_Op ops[] = {
       [DTI_COMM_MIN] = MPI_MIN, [DTI_COMM_MAX] = MPI_MAX, [DTI_COMM_SUM] = MPI_SUM};
   DTI_TRY(check_room(batch, 1));
-  batch->pieces_left[index] = 0;
   DTI_TRY_MPI(MPI_Iallreduce(MPI_IN_PLACE, values, n, MPI_INT64_T, ops[op], mpi_of(base),
                              &batch->request[batch->in_flight]));
   started(batch, index, -1);
@@ -128,7 +127,6 @@ dtensor_status dti_mpi_allgather(dti_batch *base, int64_t index, const void *in,
   mpi_batch *batch = (mpi_batch *)base;
   DTI_TRY(check_room(batch, 1));
   DTI_CHECK(bytes <= INT_MAX, DTENSOR_EINVAL, "an all-gather of %zu bytes", bytes);
-  batch->pieces_left[index] = 0;
   DTI_TRY_MPI(MPI_Iallgather(in, (int)bytes, MPI_BYTE, out, (int)bytes, MPI_BYTE, mpi_of(base),
                              &batch->request[batch->in_flight]));
   started(batch, index, -1);
@@ -140,7 +138,6 @@ dtensor_status dti_mpi_alltoallv(dti_batch *base, int64_t index, const void *in,
                                  const int out_bytes[], const int out_at[]) {
   mpi_batch *batch = (mpi_batch *)base;
   DTI_TRY(check_room(batch, 1));
-  batch->pieces_left[index] = 0;
   DTI_TRY_MPI(MPI_Ialltoallv(in, in_bytes, in_at, MPI_BYTE, out, out_bytes, out_at, MPI_BYTE,
                              mpi_of(base), &batch->request[batch->in_flight]));
   started(batch, index, -1);
@@ -151,7 +148,6 @@ dtensor_status dti_mpi_allgatherv(dti_batch *base, int64_t index, const void *in
                                   void *out, const int out_bytes[], const int out_at[]) {
   mpi_batch *batch = (mpi_batch *)base;
   DTI_TRY(check_room(batch, 1));
-  batch->pieces_left[index] = 0;
   DTI_TRY_MPI(MPI_Iallgatherv(in, bytes, MPI_BYTE, out, out_bytes, out_at, MPI_BYTE, mpi_of(base),
                               &batch->request[batch->in_flight]));
   started(batch, index, -1);
@@ -169,16 +165,15 @@ static void compact(mpi_batch *batch) {
   batch->in_flight = kept;
 }
 
-/* Whether a completed piece is right; code: of the MPI_Testsome that found it. */
+/* Whether what has ended went right; code: of the MPI_Testsome that found it. */
 static dtensor_status check_piece(const mpi_piece *piece, const MPI_Status *status, int code) {
   if (code == MPI_ERR_IN_STATUS && status->MPI_ERROR != MPI_SUCCESS)
     return dti_mpi_fail(status->MPI_ERROR, __FILE__, __LINE__, "a message");
   if (piece->bytes < 0) return DTENSOR_OK;
   int received = 0;
   MPI_Get_count(status, MPI_BYTE, &received);
-  DTI_CHECK(received == piece->bytes, DTENSOR_EMPI,
-            "a message of %d bytes met a receive of %d bytes", received, piece->bytes);
-  return DTENSOR_OK;
+  return received == piece->bytes ? DTENSOR_OK
+                                  : dti_message_failure(status->MPI_SOURCE, received, piece->bytes);
 }
 
 dtensor_status dti_mpi_test(dti_batch *base, int64_t done[], int64_t *n) {
@@ -191,16 +186,15 @@ dtensor_status dti_mpi_test(dti_batch *base, int64_t done[], int64_t *n) {
   if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS)
     return dti_mpi_fail(code, __FILE__, __LINE__, "MPI_Testsome");
   if (completed == MPI_UNDEFINED || completed == 0) return DTENSOR_OK;
-  dtensor_status status = DTENSOR_OK;
-  for (int i = 0; i < completed && status == DTENSOR_OK; i++) {
+  for (int i = 0; i < completed; i++) {
     const mpi_piece *piece = &batch->piece[batch->completed[i]];
-    status = check_piece(piece, &batch->status[i], code);
+    if (base->failed == DTENSOR_OK) base->failed = check_piece(piece, &batch->status[i], code);
     if (--batch->pieces_left[piece->operation] > 0) continue;
     if (done) done[*n] = piece->operation;
     ++*n;
   }
   compact(batch);
-  return status;
+  return DTENSOR_OK;
 }
 
 void dti_mpi_idle(dti_batch *batch, int64_t round) {
@@ -208,8 +202,8 @@ void dti_mpi_idle(dti_batch *batch, int64_t round) {
   dti_comm_relax(round);
 }
 
-/* After a failure there is no telling whether a request ever ends: receives are cancelled, so that
- * nothing arrives in memory that is used for something else; sends are left to MPI. */
+/* In a batch that is lost there is no telling whether a request ever ends: receives are cancelled,
+ * so that nothing arrives in memory that is used for something else; sends are left to MPI. */
 static void give_up(mpi_batch *batch) {
   for (int i = 0; i < batch->in_flight; i++) {
     if (batch->piece[i].bytes < 0) continue;

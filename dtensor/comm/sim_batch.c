@@ -60,7 +60,7 @@ dtensor_status dti_sim_send(dti_batch *batch, int64_t index, const void *data, s
        (sim_operation){.kind = SIM_SEND,
                        .index = index,
                        .in = data,
-                       .bytes = bytes,
+                       .bytes = batch->failed == DTENSOR_OK ? bytes : 0,
                        .source = batch->comm->rank,
                        .target = peer,
                        .tag = tag},
@@ -181,6 +181,10 @@ dtensor_status dti_sim_test(dti_batch *base, int64_t done[], int64_t *n) {
     ++*n;
   }
   batch->finished = batch->last_finished = NULL;
+  const sim_operation *misfit = batch->misfit;
+  if (misfit && base->failed == DTENSOR_OK)
+    base->failed =
+        dti_message_failure(misfit->source, (int64_t)batch->misfit_bytes, (int64_t)misfit->bytes);
   if (batch->failure != DTENSOR_OK) status = failure_of(batch, me);
   pthread_mutex_unlock(&me->world->lock);
   return status;

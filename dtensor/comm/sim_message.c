@@ -63,8 +63,10 @@ static void meet(sim_operation *a, sim_operation *b) {
   const sim_operation *send = a->kind == SIM_SEND ? a : b;
   sim_operation *receive = a->kind == SIM_SEND ? b : a;
   if (send->bytes != receive->bytes) {
-    dti_sim_fail(a, DTENSOR_EMPI, -1, "a message met a receive of another length");
-    dti_sim_fail(b, DTENSOR_EMPI, -1, "a message met a receive of another length");
+    receive->batch->misfit = receive;
+    receive->batch->misfit_bytes = send->bytes;
+    dti_sim_finish(a);
+    dti_sim_finish(b);
     return;
   }
   a->state = b->state = SIM_MEETING;

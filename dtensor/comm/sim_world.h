@@ -59,6 +59,8 @@ struct sim_batch {
   dtensor_status failure;
   int culprit; /* the rank of the world that caused it, or -1 */
   const char *reason;
+  const sim_operation *misfit; /* a receive that met a message of another length, which ended it */
+  size_t misfit_bytes;         /* of that message */
   sim_operation operation[];
 };
 

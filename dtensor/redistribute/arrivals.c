@@ -85,13 +85,23 @@ dtensor_status dti_arrivals_prepare(dti_leg *leg) {
 void dti_arrivals_tell(const dti_leg *leg) {
   if (!leg->node) return;
   const int64_t *index = leg->hierarchy->index;
-  dti_near_arrive(leg, index ? share(leg, index) : DTI_ARRIVAL_OF_NOTHING);
+  dti_near_arrive(leg, leg->failure != DTENSOR_OK ? DTI_ARRIVAL_FAILED
+                       : index                    ? share(leg, index)
+                                                  : DTI_ARRIVAL_OF_NOTHING);
 }
 
 int dti_arrivals_awaited(const dti_leg *leg) {
   for (int m = 0; leg->node && m < dti_node_size(leg->node); m++)
     if (dti_near_arrival(leg, m) == DTI_ARRIVAL_PENDING) return m;
   return -1;
+}
+
+dtensor_status dti_arrivals_check(const dti_leg *leg) {
+  for (int m = 0; leg->node && m < dti_node_size(leg->node); m++)
+    DTI_CHECK(dti_near_arrival(leg, m) != DTI_ARRIVAL_FAILED, DTENSOR_EMPI,
+              "rank %d has failed, and brings nothing from other nodes",
+              dti_node_comm_rank(leg->node, m));
+  return DTENSOR_OK;
 }
 
 static int64_t number_of(const int64_t *ranks, int64_t n, int rank) {

@@ -9,11 +9,14 @@
  * Errors: DTENSOR_ENOMEM */
 dtensor_status dti_arrivals_prepare(dti_leg *leg);
 
-/* Tell the neighbours that all has arrived that this rank receives. */
+/* Tell the neighbours that all has arrived that this rank receives, or that it has failed. */
 void dti_arrivals_tell(const dti_leg *leg);
 
 /* A member of the node that has not told yet; else -1. */
 int dti_arrivals_awaited(const dti_leg *leg);
+
+/* When all members have told: DTENSOR_EMPI if one of them has failed. */
+dtensor_status dti_arrivals_check(const dti_leg *leg);
 
 /* The next region that `source`, on another node, has sent this rank for a part: it lies packed.
  * When all members have told. */

@@ -11,7 +11,7 @@ static _Thread_local uint64_t bundles;
 static void let_go(dti_transfer *t) {
   if (t->state != DTI_TRANSFER_MOVING || !t->is_ready || !t->has_turn) return;
   const dtensor_status status = dti_leg_release(dti_transfer_leg(t));
-  if (status != DTENSOR_OK) dti_transfer_fail(t, status);
+  if (status != DTENSOR_OK) dti_transfer_lose(t, status);
 }
 
 static void give_turn(const dti_transfer *t) {
@@ -23,27 +23,8 @@ static void give_turn(const dti_transfer *t) {
   }
 }
 
-/* Other ranks may wait for this one's part of t for ever, and those behind it never have a turn
- * there: they fail with it, so that this rank comes back and can be missed. */
-static void fail_those_behind(const dti_transfer *t, dtensor_status outcome) {
-  for (dti_transfer *other = dti_transfers_on_their_way(); other;) {
-    const int is_behind = other->bundle == t->bundle && other->number > t->number &&
-                          other->state == DTI_TRANSFER_MOVING;
-    if (is_behind) {
-      dti_leg_await_nothing(dti_transfer_leg(other));
-      dti_transfer_fail(other, outcome);
-    }
-    /* It may have left the list. */
-    other = is_behind ? dti_transfers_on_their_way() : other->next;
-  }
-}
-
-void dti_bundle_tell(const dti_transfer *t, dtensor_status outcome) {
-  if (t->bundle == 0) return;
-  if (outcome == DTENSOR_OK)
-    give_turn(t);
-  else
-    fail_those_behind(t, outcome);
+void dti_bundle_tell(const dti_transfer *t) {
+  if (t->bundle != 0) give_turn(t);
 }
 
 /* ---- The beginning ---- */
@@ -91,9 +72,8 @@ static void start(int n, const dti_transfer_item items[], dti_transfer *const tr
     dti_transfer_join(t);
   }
   for (int i = 0; i < n; i++) {
-    if (transfers[i]->state != DTI_TRANSFER_MOVING) continue; /* it failed with one before it */
     const dtensor_status started = dti_leg_start(dti_transfer_leg(transfers[i]));
-    if (started != DTENSOR_OK) dti_transfer_fail(transfers[i], started);
+    if (started != DTENSOR_OK) dti_transfer_lose(transfers[i], started);
   }
   for (int i = 0; i < n; i++) let_go(transfers[i]);
 }
@@ -107,13 +87,16 @@ dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtens
     const dtensor_status prepared = prepare(&items[i], comm, &transfers[i]);
     if (mine == DTENSOR_OK) mine = prepared;
   }
-  const dtensor_status status = dti_transfers_agree(comm, mine);
+  int agreed;
+  const dtensor_status status = dti_transfers_agree(comm, mine, &agreed);
   if (status == DTENSOR_OK) {
     start(n, items, transfers);
     return DTENSOR_OK;
   }
   for (int i = 0; i < n; i++) {
-    if (transfers[i]) dti_transfer_destroy(transfers[i]);
+    if (!transfers[i]) continue;
+    if (!agreed) (void)dti_transfer_forsake(transfers[i], status);
+    dti_transfer_destroy(transfers[i]);
     transfers[i] = NULL;
   }
   return status;

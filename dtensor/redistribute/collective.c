@@ -145,7 +145,7 @@ dtensor_status dti_collective_prepare(dti_leg *leg) {
   DTI_TRY(list_receives(leg));
   DTI_TRY(lay(leg, &c->send, 1, leg->part->from.stride));
   DTI_TRY(lay(leg, &c->receive, !is_summed(leg), leg->part->to.stride));
-  DTI_TRY(dti_batch_create(c->lane, 1, NULL, &c->batch));
+  DTI_TRY(dti_batch_create(c->lane, 2, NULL, &c->batch));
   dti_turn_take(c->lane, &c->turn);
   return DTENSOR_OK;
 }
@@ -207,7 +207,7 @@ static void count(const dti_leg *leg) {
 
 static dtensor_status launch(dti_leg *leg) {
   dti_collective *c = &leg->collective;
-  if (c->is_started || !dti_turn_has_come(&c->turn)) return DTENSOR_OK;
+  if (c->is_started || !c->batch || !dti_turn_has_come(&c->turn)) return DTENSOR_OK;
   const char *in = c->send.is_in_place ? leg->part->from.data : c->send.buffer;
   char *out = c->receive.is_in_place ? leg->part->to.data : c->receive.buffer;
   if (c->is_all_gather) {
@@ -218,6 +218,8 @@ static dtensor_status launch(dti_leg *leg) {
     DTI_TRY(dti_batch_alltoallv(c->batch, in, c->send.bytes, c->send.begin, out, c->receive.bytes,
                                 c->receive.begin));
   }
+  c->verdict = dti_agree_value(leg->failure, dti_comm_rank(leg->comm));
+  if (leg->is_later) DTI_TRY(dti_batch_allreduce(c->batch, &c->verdict, 1, DTI_COMM_MIN));
   c->is_started = 1;
   dti_turn_leave(&c->turn);
   return DTENSOR_OK;
@@ -238,11 +240,15 @@ dtensor_status dti_collective_advance(dti_leg *leg, int *done) {
   dti_collective *c = &leg->collective;
   *done = 0;
   DTI_TRY(launch(leg));
-  if (!c->is_started) return DTENSOR_OK;
-  int64_t finished[1], n, open;
-  DTI_TRY(dti_batch_test(c->batch, finished, &n, &open));
-  if (open) return DTENSOR_OK;
-  if (!c->receive.is_in_place) settle(leg, 0);
+  if (c->batch) {
+    if (!c->is_started) return DTENSOR_OK;
+    int64_t finished[2], n, open;
+    DTI_TRY(dti_batch_test(c->batch, finished, &n, &open));
+    if (open) return DTENSOR_OK;
+    dti_leg_fail(leg, dti_batch_failure(c->batch));
+    if (leg->failure == DTENSOR_OK) dti_leg_fail(leg, dti_agree_verdict(DTENSOR_OK, c->verdict));
+    if (leg->failure == DTENSOR_OK && !c->receive.is_in_place) settle(leg, 0);
+  }
   *done = 1;
   return DTENSOR_OK;
 }

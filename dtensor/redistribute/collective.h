@@ -37,8 +37,11 @@ typedef struct dti_collective {
   dti_turn turn;
   dti_loads send, receive;
   int64_t bytes_in_buffers;
-  dti_batch *batch;
+  dti_batch *batch; /* NULL: it was given up */
   int is_started;
+  /* Of a later leg, reduced beside the data: a rank that failed before it cannot stay away, so it
+   * tells the others that what it brings is worth nothing. */
+  int64_t verdict;
 } dti_collective;
 
 struct dti_leg;

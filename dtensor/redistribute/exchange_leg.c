@@ -138,9 +138,8 @@ static int is_complete(const dti_leg *leg, const dti_stream *stream) {
   return 1;
 }
 
-/* Put the chunk at the head of a stream, and what belongs to it from others, in its place; then all
- * of these streams move on. */
-static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
+/* Put the chunk at the head of a stream, and what belongs to it from others, in its place. */
+static void place_chunk(dti_leg *leg, const dti_stream *stream) {
   const dti_segment s = stream->segment[stream->at.segment];
   const int64_t chunk = stream->at.chunk;
   const dti_leg_part *part = &leg->part[s.part];
@@ -163,11 +162,18 @@ static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
     is_in_place = !data;
     leg->input[k] = (dti_part){(void *)(uintptr_t)data, packed.stride, &packed.region};
   }
-  if (!is_in_place) {
-    const dti_part out = {part->to.data, part->to.stride, &region};
-    dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
-                leg->threads);
-  }
+  if (is_in_place) return;
+  const dti_part out = {part->to.data, part->to.stride, &region};
+  dti_combine(part->dtype, x->op, x->divisor, (int)parcel->contributions, leg->input, 1, &out,
+              leg->threads);
+}
+
+/* After that all of these streams move on. */
+static void settle_chunk(dti_leg *leg, const dti_stream *stream) {
+  const dti_segment s = stream->segment[stream->at.segment];
+  const dti_leg_part *part = &leg->part[s.part];
+  const dti_parcel *parcel = &part->exchange->parcel[s.index];
+  if (leg->failure == DTENSOR_OK) place_chunk(leg, stream);
   for (int64_t k = 0; k < parcel->contributions; k++) {
     dti_stream *from = stream_of(leg, part, parcel->sources[k]);
     if (from) dti_stream_advance(leg, from);
@@ -228,17 +234,22 @@ dtensor_status dti_exchange_leg_start(dti_leg *leg) {
   return dti_streams_push(leg);
 }
 
-/* Read what lies on this node, as soon as all of its ranks are here. *done: it was read. A
- * neighbour that has failed keeps its arrays until all have left, but sends nothing more. */
-static dtensor_status collect(dti_leg *leg, int *done) {
+/* Read what lies on this node, as soon as all of its ranks are here: 1 if it was. A rank that fails
+ * after its post does its part for the neighbours all the same, as its own array is good; one that
+ * failed before has none, and they fail with it. */
+static int collect(dti_leg *leg) {
+  if (leg->collected) return 1;
   int64_t verdict = DTI_ALL_IS_WELL;
-  *done = leg->hold != DTI_HOLD_SOURCE && dti_leg_post(leg, verdict) &&
-          dti_leg_all_posted(leg, &verdict);
-  if (!*done || leg->left) return DTENSOR_OK;
-  DTI_TRY(dti_agree_verdict(DTENSOR_OK, verdict));
-  if (!leg->collected) settle_near(leg);
+  if (leg->hold == DTI_HOLD_SOURCE ||
+      !dti_leg_post(leg, dti_agree_value(leg->failure, dti_comm_rank(leg->comm))) ||
+      !dti_leg_all_posted(leg, &verdict))
+    return 0;
+  if (verdict == DTI_ALL_IS_WELL)
+    settle_near(leg);
+  else if (leg->failure == DTENSOR_OK)
+    dti_leg_fail(leg, dti_agree_verdict(DTENSOR_OK, verdict));
   leg->collected = 1;
-  return DTENSOR_OK;
+  return 1;
 }
 
 /* Tell the neighbours that this rank reads nothing more. 0: they still read this rank's arrays. */
@@ -250,16 +261,15 @@ static int leave(dti_leg *leg) {
     leg->left = 1;
   }
   if (leg->awaited && !dti_node_all_left(leg->node, leg->meeting)) return 0;
-  dti_near_take_back(leg);
+  if (leg->failure == DTENSOR_OK) dti_near_take_back(leg);
   return 1;
 }
 
 dtensor_status dti_exchange_leg_advance(dti_leg *leg, int *done) {
   *done = 0;
-  int found, collected;
+  int found;
   DTI_TRY(dti_streams_test(leg, &found));
-  DTI_TRY(collect(leg, &collected));
-  if (!collected) return DTENSOR_OK;
+  if (!collect(leg)) return DTENSOR_OK;
   if (settle_streams(leg) || found) DTI_TRY(dti_streams_push(leg));
   if (dti_streams_are_over(&leg->streams)) *done = leave(leg);
   return DTENSOR_OK;

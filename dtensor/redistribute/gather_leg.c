@@ -129,10 +129,11 @@ dtensor_status dti_gather_leg_advance(dti_leg *leg, int *done) {
     int64_t finished[2], n, open;
     DTI_TRY(dti_batch_test(leg->batch, finished, &n, &open));
     if (open) return DTENSOR_OK;
+    dti_leg_fail(leg, dti_batch_failure(leg->batch));
     leg->have += blocks_of_round(leg, leg->have);
     if (leg->have < ranks_of(leg)) DTI_TRY(start_round(leg));
   }
-  reduce_blocks(leg);
+  if (leg->failure == DTENSOR_OK) reduce_blocks(leg);
   *done = 1;
   return DTENSOR_OK;
 }

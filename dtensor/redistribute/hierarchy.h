@@ -31,7 +31,7 @@ typedef struct dti_hierarchy {
   dti_chunk_room room;         /* for one chunk that is packed */
   int64_t workspace;
 
-  dti_batch *batch;                  /* NULL: no messages */
+  dti_batch *batch;                  /* NULL: no messages, or they were given up */
   int64_t *done;                     /* room for what a test reports */
   int64_t to_receive, receives_open; /* pieces; they are the first operations of the batch */
   int is_collected;                  /* what comes from this node is in its place */

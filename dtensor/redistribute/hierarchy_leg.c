@@ -54,7 +54,7 @@ static void pack_chunk(const dti_leg *leg, dti_freight *f) {
 /* Pack and send one more piece of a freight. */
 static dtensor_status send_piece(const dti_leg *leg, dti_freight *f) {
   const int64_t bytes = piece_bytes(f, f->sent);
-  while (f->packed < f->sent + bytes) pack_chunk(leg, f);
+  while (f->packed < f->sent + bytes && leg->failure == DTENSOR_OK) pack_chunk(leg, f);
   DTI_TRY(dti_batch_send(leg->hierarchy->batch, f->buffer + f->sent, (size_t)bytes, f->carrier,
                          leg->tag));
   f->sent += bytes;
@@ -65,7 +65,7 @@ static dtensor_status send_piece(const dti_leg *leg, dti_freight *f) {
 static dtensor_status send_some(const dti_leg *leg, int *more) {
   dti_hierarchy *h = leg->hierarchy;
   *more = 0;
-  for (int i = 0; i < h->sends; i++) {
+  for (int i = 0; i < h->sends && h->batch; i++) {
     dti_freight *f = &h->send[i];
     if (f->sent < f->manifest.bytes) DTI_TRY(send_piece(leg, f));
     *more |= f->sent < f->manifest.bytes;
@@ -75,7 +75,7 @@ static dtensor_status send_some(const dti_leg *leg, int *more) {
 
 static dtensor_status post_receives(const dti_leg *leg) {
   const dti_hierarchy *h = leg->hierarchy;
-  for (int i = 0; i < h->receives; i++) {
+  for (int i = 0; i < h->receives && h->batch; i++) {
     const dti_freight *f = &h->receive[i];
     for (int64_t at = 0; at < f->manifest.bytes; at += piece_bytes(f, at))
       DTI_TRY(dti_batch_recv(h->batch, f->buffer + at, (size_t)piece_bytes(f, at), f->carrier,
@@ -147,9 +147,10 @@ dtensor_status dti_hierarchy_leg_start(dti_leg *leg) {
   return post_receives(leg);
 }
 
-/* A neighbour that has failed keeps its arrays until all have left, but carries nothing more. */
-static dtensor_status check_neighbours(const dti_leg *leg) {
-  return leg->node ? dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)) : DTENSOR_OK;
+/* Neighbours that had failed before they posted have nothing that could be sent. */
+static void check_neighbours(dti_leg *leg) {
+  if (leg->node && leg->failure == DTENSOR_OK)
+    dti_leg_fail(leg, dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
 }
 
 /* Send what this rank carries, then read what lies on this node, as soon as all of its ranks are
@@ -158,39 +159,40 @@ static dtensor_status collect(dti_leg *leg, int *done) {
   dti_hierarchy *h = leg->hierarchy;
   *done = h->is_collected;
   if (h->is_collected) return DTENSOR_OK;
-  if (!dti_leg_post(leg, DTI_ALL_IS_WELL)) return DTENSOR_OK;
+  if (!dti_leg_post(leg, dti_agree_value(leg->failure, dti_comm_rank(leg->comm))))
+    return DTENSOR_OK;
   if (leg->node && !dti_node_all_posted(leg->node, leg->meeting)) return DTENSOR_OK;
-  DTI_TRY(check_neighbours(leg));
+  check_neighbours(leg);
   int more;
   DTI_TRY(send_some(leg, &more));
   if (more) return DTENSOR_OK;
-  settle(leg, 0);
+  if (leg->failure == DTENSOR_OK) settle(leg, 0);
   *done = h->is_collected = 1;
   return DTENSOR_OK;
 }
 
-static dtensor_status test_messages(dti_hierarchy *h, int64_t *open) {
+static dtensor_status test_messages(dti_leg *leg, int64_t *open) {
+  dti_hierarchy *h = leg->hierarchy;
   int64_t n;
   *open = 0;
   if (!h->batch) return DTENSOR_OK;
   DTI_TRY(dti_batch_test(h->batch, h->done, &n, open));
+  dti_leg_fail(leg, dti_batch_failure(h->batch));
   for (int64_t i = 0; i < n; i++) h->receives_open -= h->done[i] < h->to_receive;
   return DTENSOR_OK;
 }
 
-/* When all messages for this node have come: take what is this rank's. It leaves when no message of
- * its own can fail any more: from then on nobody waits for its neighbours. */
-static dtensor_status unload(dti_leg *leg, int64_t open) {
+/* When all messages for this node have come: take what is this rank's. */
+static void unload(dti_leg *leg, int64_t open) {
   dti_hierarchy *h = leg->hierarchy;
-  DTI_TRY(check_neighbours(leg));
-  if (h->receives_open > 0) return DTENSOR_OK;
+  if (h->receives_open > 0) return;
   if (!h->has_told) dti_arrivals_tell(leg);
   h->has_told = 1;
-  if (open > 0 || dti_arrivals_awaited(leg) >= 0) return DTENSOR_OK;
-  settle(leg, 1);
+  if (open > 0 || dti_arrivals_awaited(leg) >= 0) return;
+  if (leg->failure == DTENSOR_OK) dti_leg_fail(leg, dti_arrivals_check(leg));
+  if (leg->failure == DTENSOR_OK) settle(leg, 1);
   if (leg->node) dti_node_leave(leg->node, leg->meeting);
   leg->left = 1;
-  return DTENSOR_OK;
 }
 
 /* Whether nobody reads this rank's arrays and buffers any more. */
@@ -204,8 +206,8 @@ dtensor_status dti_hierarchy_leg_advance(dti_leg *leg, int *done) {
   int collected;
   *done = 0;
   DTI_TRY(collect(leg, &collected));
-  DTI_TRY(test_messages(leg->hierarchy, &open));
-  if (collected && !leg->left) DTI_TRY(unload(leg, open));
+  DTI_TRY(test_messages(leg, &open));
+  if (collected && !leg->left) unload(leg, open);
   *done = leg->left && is_released(leg);
   return DTENSOR_OK;
 }

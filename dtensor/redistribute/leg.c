@@ -72,20 +72,41 @@ dtensor_status dti_leg_check(const dti_leg *leg) {
   return status == DTENSOR_OK || awaited_member(leg) != member ? DTENSOR_OK : status;
 }
 
-void dti_leg_await_nothing(dti_leg *leg) { dti_batch_give_up(leg->streams.batch); }
-
-void dti_leg_give_up(dti_leg *leg) {
-  if (leg->posted) dti_near_retract(leg);
-  dti_streams_free(&leg->streams);
-  if (leg->hierarchy) dti_batch_destroy(&leg->hierarchy->batch);
+void dti_leg_fail(dti_leg *leg, dtensor_status failure) {
+  if (failure == DTENSOR_OK || leg->failure != DTENSOR_OK) return;
+  leg->failure = failure;
+  dti_batch_fail(leg->streams.batch, failure);
+  dti_batch_fail(leg->batch, failure);
+  if (leg->hierarchy) dti_batch_fail(leg->hierarchy->batch, failure);
 }
 
-int dti_leg_is_given_up(dti_leg *leg) {
-  const int64_t failure = dti_agree_value(DTENSOR_EMPI, dti_comm_rank(leg->comm));
-  if (!dti_leg_post(leg, failure)) return 0;
+static void lose(dti_batch **batch, dtensor_status failure) {
+  dti_batch_give_up(*batch, failure);
+  dti_batch_destroy(batch);
+}
+
+void dti_leg_give_up(dti_leg *leg, dtensor_status failure) {
+  dti_leg_fail(leg, failure);
+  lose(&leg->streams.batch, failure);
+  lose(&leg->batch, failure);
+  if (leg->hierarchy) {
+    lose(&leg->hierarchy->batch, failure);
+    leg->hierarchy->receives_open = 0;
+  }
+  if (dti_leg_is_collective(leg)) {
+    lose(&leg->collective.batch, failure);
+    dti_turn_leave(&leg->collective.turn);
+  }
+}
+
+int dti_leg_is_forsaken(dti_leg *leg) {
+  if (!leg->node) return 1;
+  const int is_read = leg->posted;
+  if (is_read) dti_near_retract(leg);
+  if (!dti_leg_post(leg, dti_agree_value(leg->failure, dti_comm_rank(leg->comm)))) return 0;
   if (!leg->left) dti_node_leave(leg->node, leg->meeting);
   leg->left = 1;
-  return dti_node_all_left(leg->node, leg->meeting);
+  return !is_read || dti_node_all_left(leg->node, leg->meeting);
 }
 
 static int64_t gather_bytes(const dti_leg *leg) {

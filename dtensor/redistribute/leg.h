@@ -79,6 +79,12 @@ typedef struct dti_leg {
   int has_far_peers;   /* there may be some */
   uint64_t meeting;    /* of node */
   dti_engine engine;   /* how messages travel */
+  int is_later;        /* a leg before it may have failed on one rank alone */
+
+  /* The first failure of this rank. The leg goes on, with messages that are empty, and takes all
+   * that come, but moves no more data: so nobody waits, and the next leg finds nothing left over.
+   */
+  dtensor_status failure;
 
   /* exchanges */
   dti_hold hold;
@@ -122,26 +128,26 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict);
  * leg, after the one before it. */
 dtensor_status dti_leg_start(dti_leg *leg);
 
-/* Go on with what leg->hold has kept back. */
+/* Go on with what leg->hold has kept back. Start, release and advance return an error only if the
+ * leg's messages are lost (dti_batch_send()). */
 dtensor_status dti_leg_release(dti_leg *leg);
 
-/* *done: everything has arrived and is in its place, and nobody needs this rank's arrays. */
+/* *done: everything has arrived and is in its place, or leg->failure tells why not, and nobody
+ * needs this rank's arrays. */
 dtensor_status dti_leg_advance(dti_leg *leg, int *done);
 
 /* DTENSOR_EMPI if it waits for a rank that will never come. */
 dtensor_status dti_leg_check(const dti_leg *leg);
 
-/* 1 if it has been started and neighbours use this rank's arrays in it. */
-static inline int dti_leg_is_shared(const dti_leg *leg) { return leg->node && !leg->left; }
+/* It fails here, unless the failure is DTENSOR_OK or it has failed before. */
+void dti_leg_fail(dti_leg *leg, dtensor_status failure);
 
-/* Its messages are not waited for when it is freed. */
-void dti_leg_await_nothing(dti_leg *leg);
+/* It fails, and has no messages any more. */
+void dti_leg_give_up(dti_leg *leg, dtensor_status failure);
 
-/* Tell the neighbours that it fails here, and communicate no more. */
-void dti_leg_give_up(dti_leg *leg);
-
-/* 1 if all neighbours know, and use this rank's arrays no more. */
-int dti_leg_is_given_up(dti_leg *leg);
+/* For a leg that this rank has given up and others may have started or not: tell the neighbours. 1
+ * when they know, and use this rank's arrays no more. */
+int dti_leg_is_forsaken(dti_leg *leg);
 
 /* What this rank sends and receives in it. */
 int64_t dti_leg_bytes_received(const dti_leg *leg);

@@ -24,7 +24,7 @@ int dti_near_post(dti_leg *leg, int64_t verdict);
 /* When all have posted: the least of their verdicts. */
 int64_t dti_near_verdict(const dti_leg *leg);
 
-/* This rank fails after it has posted. */
+/* This rank has posted, and will do nothing more. */
 void dti_near_retract(const dti_leg *leg);
 
 /* Whether neighbours read this rank's arrays in place, so that it must wait until they have. */
@@ -40,7 +40,7 @@ void dti_near_deliver(const dti_leg *leg, int part);
 
 /* Legs in which messages arrive for the whole node (arrivals.h): after the post each rank tells
  * once how its own came out: an exported address of what has arrived, or one of these. */
-enum { DTI_ARRIVAL_PENDING = -2, DTI_ARRIVAL_OF_NOTHING = -1 };
+enum { DTI_ARRIVAL_FAILED = -3, DTI_ARRIVAL_PENDING = -2, DTI_ARRIVAL_OF_NOTHING = -1 };
 void dti_near_arrive(const dti_leg *leg, int64_t arrival);
 int64_t dti_near_arrival(const dti_leg *leg, int member);
 

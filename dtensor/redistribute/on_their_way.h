@@ -9,18 +9,18 @@
 
 typedef enum dti_transfer_state {
   DTI_TRANSFER_AGREEING,
-  DTI_TRANSFER_MOVING,
-  DTI_TRANSFER_FAILING,
+  DTI_TRANSFER_MOVING,   /* also after a failure (dti_leg) */
+  DTI_TRANSFER_FORSAKEN, /* this rank does not know whether the others have begun it */
   DTI_TRANSFER_COMPLETE
 } dti_transfer_state;
 
 struct dti_transfer {
   dti_comm *comm;
   dti_transfer_state state;
-  dtensor_status outcome; /* before the agreement: this rank's own */
+  dtensor_status outcome; /* this rank's own, or the first failure that it was told */
   dti_batch *agreement;   /* NULL: all ranks meet on one node and agree there */
   int64_t verdict;
-  int is_refused; /* the ranks have agreed to fail */
+  int is_lost; /* it has no messages any more */
   dti_steps steps;
   int leg;            /* the one that moves */
   int64_t bytes;      /* sent and received */
@@ -46,20 +46,26 @@ void dti_transfer_destroy(dti_transfer *t);
 dti_transfer *dti_transfers_on_their_way(void);
 void dti_transfer_join(dti_transfer *t);
 
-/* It has failed on this rank, MOVING or AGREEING. */
-void dti_transfer_fail(dti_transfer *t, dtensor_status outcome);
+/* MOVING: its messages are lost. The leg at hand goes on without them, so that neighbours find this
+ * rank; of those behind it they are told. */
+void dti_transfer_lose(dti_transfer *t, dtensor_status failure);
+
+/* Not MOVING: this rank cannot agree with the others, who may wait for it. Tell the neighbours, and
+ * return the failure. */
+dtensor_status dti_transfer_forsake(dti_transfer *t, dtensor_status failure);
 
 /* dti_steps_begin(), once there is room for another transfer: there may be hundreds on their way.
  */
 dtensor_status dti_transfer_take_numbers(dti_steps_request *request);
 
 /* Wait for all ranks' outcomes while the transfers on their way go on: a rank may wait for one of
- * them before it comes. Collective over comm. */
-dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine);
+ * them before it comes. *agreed: they are the same everywhere; 0: communication is lost. Collective
+ * over comm. */
+dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine, int *agreed);
 
 /* ---- bundle.c */
 
-/* A transfer has ended so, or is failing: what that means for those that were begun with it. */
-void dti_bundle_tell(const dti_transfer *t, dtensor_status outcome);
+/* A transfer is complete: one that was begun with it may have a turn. */
+void dti_bundle_tell(const dti_transfer *t);
 
 #endif

@@ -128,6 +128,7 @@ static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg
   const dti_transfer_item *first = &request->items[0];
   const int same_mesh = is_same_mesh(first);
   leg->threads = first->to.mesh->threads;
+  leg->is_later = l > 0;
   leg->same_mesh = same_mesh || l > 0;
   leg->ranks_are_places = same_mesh;
   leg->comm = request->comm;

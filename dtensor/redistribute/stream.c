@@ -285,7 +285,8 @@ static dtensor_status start_message(dti_leg *leg, dti_stream *stream, int receiv
   slot->bytes = bytes;
   char *memory = place >= 0 ? address_of(leg, &stream->segment[begin.segment], place, receives)
                             : stream->buffers + slot->offset;
-  if (!receives && place < 0) pack_message(leg, stream, begin, chunks, memory);
+  if (!receives && place < 0 && leg->failure == DTENSOR_OK)
+    pack_message(leg, stream, begin, chunks, memory);
   streams->operation[streams->operations++] = (struct dti_operation){stream, stream->started++};
   return receives ? dti_batch_recv(streams->batch, memory, bytes, stream->peer, leg->tag)
                   : dti_batch_send(streams->batch, memory, bytes, stream->peer, leg->tag);
@@ -312,6 +313,7 @@ static dtensor_status push_sends(dti_leg *leg) {
 
 dtensor_status dti_streams_push(dti_leg *leg) {
   dti_streams *streams = &leg->streams;
+  if (!streams->batch) return DTENSOR_OK;
   if (leg->hold != DTI_HOLD_SOURCE) DTI_TRY(push_sends(leg));
   if (leg->hold == DTI_HOLD_RECEIVES) return DTENSOR_OK;
   for (int64_t i = 0; i < streams->receives; i++)
@@ -338,6 +340,7 @@ dtensor_status dti_streams_test(dti_leg *leg, int *found) {
     const struct dti_operation *operation = &streams->operation[streams->done[i]];
     slot_of(operation->stream, operation->message)->is_done = 1;
   }
+  dti_leg_fail(leg, dti_batch_failure(streams->batch));
   for (int64_t i = 0; i < streams->sends && n > 0; i++) finish_sends(&streams->send[i]);
   *found = n > 0;
   return DTENSOR_OK;
@@ -377,6 +380,7 @@ static int are_over(const dti_stream *stream, int64_t n) {
 }
 
 int dti_streams_are_over(const dti_streams *streams) {
+  if (!streams->batch) return 1;
   return are_over(streams->send, streams->sends) && are_over(streams->receive, streams->receives);
 }
 

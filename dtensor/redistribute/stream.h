@@ -60,7 +60,7 @@ typedef struct dti_stream {
 typedef struct dti_streams {
   int64_t sends, receives;
   dti_stream *send, *receive;
-  dti_batch *batch; /* NULL: no messages */
+  dti_batch *batch; /* NULL: no messages, or they were given up */
   int64_t *done;    /* room for what a test reports */
   struct dti_operation {
     dti_stream *stream;

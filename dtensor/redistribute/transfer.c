@@ -31,7 +31,7 @@ static void complete(dti_transfer *t, dtensor_status outcome) {
   t->outcome = outcome;
   leave_list(t);
   if (outcome != DTENSOR_OK) dti_steps_free(&t->steps);
-  dti_bundle_tell(t, outcome);
+  dti_bundle_tell(t);
 }
 
 dtensor_status dti_transfer_new(dti_comm *comm, dti_transfer **transfer) {
@@ -49,71 +49,92 @@ void dti_transfer_destroy(dti_transfer *t) {
   free(t);
 }
 
-/* Unless all ranks have agreed to fail, neighbours may be reading this rank's arrays, also when it
- * has not heard yet that they may: they are told, and the arrays stay until they have left. */
-void dti_transfer_fail(dti_transfer *t, dtensor_status outcome) {
-  if (t->is_refused || !dti_leg_is_shared(dti_transfer_leg(t))) {
-    complete(t, outcome);
-    return;
-  }
-  t->state = DTI_TRANSFER_FAILING;
-  t->outcome = outcome;
-  dti_leg_give_up(dti_transfer_leg(t));
-  dti_bundle_tell(t, outcome);
+void dti_transfer_lose(dti_transfer *t, dtensor_status failure) {
+  if (t->outcome == DTENSOR_OK) t->outcome = failure;
+  t->is_lost = 1;
+  dti_batch_give_up(t->agreement, failure);
+  for (int l = t->leg; l < t->steps.legs; l++) dti_leg_give_up(&t->steps.leg[l], failure);
+}
+
+/* Neighbours may have begun to read this rank's arrays: these stay until they have left. */
+static void begin_to_forsake(dti_transfer *t, dtensor_status failure) {
+  dti_transfer_lose(t, failure);
+  t->state = DTI_TRANSFER_FORSAKEN;
+}
+
+dtensor_status dti_transfer_forsake(dti_transfer *t, dtensor_status failure) {
+  begin_to_forsake(t, failure);
+  dti_transfer_join(t);
+  for (int64_t round = 0; t->state != DTI_TRANSFER_COMPLETE; round++) dti_transfers_advance(round);
+  return t->outcome;
 }
 
 /* ---- Progress ---- */
 
-/* *done: all ranks have come, and all is well. */
-static dtensor_status agree(dti_transfer *t, int *done) {
-  *done = 0;
-  dti_leg *first = dti_transfer_leg(t);
-  const int64_t mine = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
-  if (t->agreement) {
-    int64_t finished[1], n, open;
-    DTI_TRY(dti_batch_test(t->agreement, finished, &n, &open));
-    if (!dti_leg_post(first, mine) || open) return DTENSOR_OK;
-  } else if (!dti_leg_post(first, mine)) {
-    return DTENSOR_OK;
-  }
-  int64_t verdict = t->agreement ? t->verdict : mine;
-  if (!dti_leg_all_posted(first, &verdict)) return DTENSOR_OK;
-  *done = 1;
-  const dtensor_status agreed = dti_agree_verdict(t->outcome, verdict);
-  t->is_refused = agreed != DTENSOR_OK;
-  return agreed;
+/* The current leg, which finds out what went wrong before. */
+static void start_leg(dti_transfer *t) {
+  dti_leg *leg = dti_transfer_leg(t);
+  dti_leg_fail(leg, t->outcome);
+  const dtensor_status started = dti_leg_start(leg);
+  if (started != DTENSOR_OK) dti_transfer_lose(t, started);
 }
 
-static dtensor_status advance(dti_transfer *t) {
-  int done;
-  if (t->state == DTI_TRANSFER_AGREEING) {
-    DTI_TRY(agree(t, &done));
-    if (!done) return DTENSOR_OK;
-    t->state = DTI_TRANSFER_MOVING;
-    DTI_TRY(dti_leg_start(dti_transfer_leg(t)));
+/* Once all ranks have come: move, or fail alike. */
+static void agree(dti_transfer *t) {
+  dti_leg *first = dti_transfer_leg(t);
+  const int64_t mine = dti_agree_value(t->outcome, dti_comm_rank(t->comm));
+  int64_t finished[1], n, open = 0;
+  if (t->agreement) {
+    const dtensor_status tested = dti_batch_test(t->agreement, finished, &n, &open);
+    if (tested != DTENSOR_OK) begin_to_forsake(t, tested);
+    if (tested != DTENSOR_OK) return;
   }
+  if (!dti_leg_post(first, mine) || open) return;
+  int64_t verdict = t->agreement ? t->verdict : mine;
+  if (!dti_leg_all_posted(first, &verdict)) return;
+  const dtensor_status agreed = dti_agree_verdict(t->outcome, verdict);
+  if (agreed != DTENSOR_OK) {
+    complete(t, agreed);
+    return;
+  }
+  t->state = DTI_TRANSFER_MOVING;
+  start_leg(t);
+}
+
+/* As far as it goes without waiting. */
+static void move(dti_transfer *t) {
   while (t->state == DTI_TRANSFER_MOVING) {
     dti_leg *leg = dti_transfer_leg(t);
-    DTI_TRY(dti_leg_advance(leg, &done));
-    if (!done) return DTENSOR_OK;
+    int done;
+    const dtensor_status status = dti_leg_advance(leg, &done);
+    if (status != DTENSOR_OK) {
+      dti_transfer_lose(t, status);
+      continue;
+    }
+    if (!done) return;
+    if (t->outcome == DTENSOR_OK) t->outcome = leg->failure;
     t->bytes += dti_leg_bytes_received(leg) + dti_leg_bytes_sent(leg);
     dti_leg_free(leg);
     if (++t->leg == t->steps.legs)
-      complete(t, DTENSOR_OK);
+      complete(t, t->outcome);
+    else if (t->is_lost)
+      t->state = DTI_TRANSFER_FORSAKEN;
     else
-      DTI_TRY(dti_leg_start(dti_transfer_leg(t)));
+      start_leg(t);
   }
-  return DTENSOR_OK;
+}
+
+static void tell_neighbours(dti_transfer *t) {
+  for (; t->leg < t->steps.legs; t->leg++)
+    if (!dti_leg_is_forsaken(dti_transfer_leg(t))) return;
+  complete(t, t->outcome);
 }
 
 /* A transfer's failure is its own outcome: those beside it go on. */
 static void advance_one(dti_transfer *t) {
-  if (t->state == DTI_TRANSFER_FAILING) {
-    if (dti_leg_is_given_up(dti_transfer_leg(t))) complete(t, t->outcome);
-    return;
-  }
-  const dtensor_status status = advance(t);
-  if (status != DTENSOR_OK) dti_transfer_fail(t, status);
+  if (t->state == DTI_TRANSFER_AGREEING) agree(t);
+  if (t->state == DTI_TRANSFER_MOVING) move(t);
+  if (t->state == DTI_TRANSFER_FORSAKEN) tell_neighbours(t);
 }
 
 static void advance_all(void) {
@@ -142,9 +163,10 @@ static void check_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
     next = t->next;
-    if (t->state == DTI_TRANSFER_COMPLETE) continue; /* it failed with one before it */
     const dtensor_status status = dti_leg_check(dti_transfer_leg(t));
-    if (status != DTENSOR_OK) complete(t, t->state == DTI_TRANSFER_FAILING ? t->outcome : status);
+    if (status == DTENSOR_OK) continue;
+    dti_transfer_lose(t, status);
+    complete(t, t->outcome);
   }
 }
 
@@ -186,7 +208,8 @@ static dtensor_status start(dti_transfer *t, int is_near) {
       post_failure(dti_transfer_leg(t), t->verdict);
       return dti_comm_agree(t->comm, t->outcome);
     }
-    DTI_TRY(dti_batch_allreduce(t->agreement, &t->verdict, 1, DTI_COMM_MIN));
+    const dtensor_status begun = dti_batch_allreduce(t->agreement, &t->verdict, 1, DTI_COMM_MIN);
+    if (begun != DTENSOR_OK) return dti_transfer_forsake(t, begun);
   }
   t->state = DTI_TRANSFER_AGREEING;
   dti_transfer_join(t);
@@ -195,8 +218,9 @@ static dtensor_status start(dti_transfer *t, int is_near) {
   return DTENSOR_OK;
 }
 
-dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine) {
+dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine, int *agreed) {
   dti_batch *meeting;
+  *agreed = 1;
   const dtensor_status made = dti_batch_create(comm, 1, NULL, &meeting);
   if (made != DTENSOR_OK) return dti_comm_agree(comm, mine != DTENSOR_OK ? mine : made);
   int64_t verdict = dti_agree_value(mine, dti_comm_rank(comm)), finished[1], n, open = 1;
@@ -206,14 +230,15 @@ dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine) {
     status = dti_batch_test(meeting, finished, &n, &open);
   }
   dti_batch_destroy(&meeting);
-  DTI_TRY(status);
-  return dti_agree_verdict(mine, verdict);
+  *agreed = status == DTENSOR_OK;
+  return *agreed ? dti_agree_verdict(mine, verdict) : status;
 }
 
 /* Making a lane blocks inside of MPI, so all ranks meet before it. A failure is one on all ranks,
  * and nobody has to be told. */
 static dtensor_status make_lanes(dti_transfer *t, dtensor_status mine) {
-  DTI_TRY(dti_transfers_agree(t->comm, mine));
+  int agreed;
+  DTI_TRY(dti_transfers_agree(t->comm, mine, &agreed));
   return dti_lanes_make(t->comm, &t->steps);
 }
 

@@ -81,6 +81,18 @@ static void agree_all_fail(const test_world *w) {
 }
 DTEST(Control, EveryRankKeepsItsOwnFailure) { run_worlds(agree_all_fail); }
 
+/* A call fails on one rank, and goes well when it is made once more: the outcome is everybody's. */
+static void agree_in_spite_of_a_failure(const test_world *w) {
+  for (int64_t after = 0; after < 3; after++) {
+    if (w->rank == 0) dti_comm_fail_after(after, 1);
+    EXPECT_OK(dti_comm_agree(w->comm, DTENSOR_OK));
+    const dtensor_status mine = w->rank == w->size - 1 ? DTENSOR_EIO : DTENSOR_OK;
+    EXPECT_STATUS(DTENSOR_EIO, dti_comm_agree(w->comm, mine));
+    dti_comm_fail_after(0, 0);
+  }
+}
+DTEST(Control, ACallFailsOnce) { run_worlds(agree_in_spite_of_a_failure); }
+
 static dtensor_status compare(const test_world *w, int64_t odd_shape, const char *odd_dtype) {
   DTI_API();
   const int odd = w->rank == w->size - 1;

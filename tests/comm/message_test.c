@@ -190,6 +190,57 @@ static void wrong_length(const test_world *w) {
 }
 DTEST(Message, WrongLength) { run_worlds(wrong_length); }
 
+/* A call fails on rank 0, between its messages or between the pieces of one: all of them go out,
+ * some of them empty, so that every rank's batch comes to its end. */
+static void one_rank_fails(const test_world *w) {
+  enum { BYTES = 20 };
+  const int to = (w->rank + 1) % w->size, from = (w->rank + w->size - 1) % w->size;
+  char out[BYTES] = {0}, in[3][BYTES];
+  const size_t bytes[6] = {BYTES, BYTES, BYTES, BYTES, BYTES, BYTES};
+  for (int64_t after = 0; after < 8; after++) {
+    const int tag = dti_comm_next_tag(w->comm);
+    dti_batch *batch;
+    if (!EXPECT_OK(dti_batch_create(w->comm, 6, bytes, &batch))) return;
+    if (w->rank == 0) dti_comm_fail_after(after, 1);
+    for (int i = 0; i < 3; i++) {
+      EXPECT_OK(dti_batch_recv(batch, in[i], BYTES, from, tag));
+      EXPECT_OK(dti_batch_send(batch, out, BYTES, to, tag));
+    }
+    const dtensor_status status = dti_batch_wait(batch);
+    const bool has_failed = w->rank == 0 && dti_comm_fail_after(0, 0) == 0;
+    EXPECT_STATUS(status, dti_batch_failure(batch));
+    dti_batch_destroy(&batch);
+    if (has_failed) {
+      EXPECT_STATUS(DTENSOR_EMPI, status);
+    } else if (from != 0 || after > 5) { /* all was sent when it failed */
+      EXPECT_OK(status);
+    } else if (w->rank != 0 && EXPECT_STATUS(DTENSOR_EMPI, status)) {
+      EXPECT_CONTAINS(dtensor_last_error(), "rank 0 has failed, and sends none of");
+    }
+  }
+  all_to_all(w, dti_comm_next_tag(w->comm));
+}
+DTEST(Message, OneRankFails) {
+  run_worlds(one_rank_fails);
+  dti_comm_set_message_limit(7);
+  run_worlds(one_rank_fails);
+  dti_comm_set_message_limit(0);
+}
+
+/* A call that fails, and again when it is made once more, ends the batch. */
+static void lost(const test_world *w) {
+  char byte = 0;
+  dti_batch *batch;
+  if (!EXPECT_OK(dti_batch_create(w->comm, 2, NULL, &batch))) return;
+  dti_comm_fail_after(0, 2);
+  EXPECT_STATUS(DTENSOR_EMPI, dti_batch_send(batch, &byte, 1, w->rank, 1));
+  EXPECT_EQ(dti_comm_fail_after(0, 0), 0);
+  EXPECT_STATUS(DTENSOR_EMPI, dti_batch_recv(batch, &byte, 1, w->rank, 1));
+  EXPECT_STATUS(DTENSOR_EMPI, dti_batch_wait(batch));
+  dti_batch_destroy(&batch);
+}
+DTEST(Message, Lost) { run_worlds(lost); }
+
 /* Whole messages count, not their pieces, and none to oneself. */
 static void counters(const test_world *w) {
   const dti_counters before = *dti_event_counters();

@@ -4,7 +4,8 @@
 #include <dtensor/memory.h>
 
 #include "dtensor/base/alloc.h"
-#include "dtensor/comm/comm.h"
+#include "dtensor/comm/node.h"
+#include "dtensor/mesh/mesh.h"
 #include "dtensor/redistribute/transfer.h"
 #include "dtensor/tensor/tensor.h"
 #include "tests/harness/arange.h"
@@ -143,23 +144,62 @@ DTEST_NODES(Together, AFailureOfOneIsThatOfAll, {2, 1}, {3, 1}, {4, 2}, {6, 6}) 
   dtensor_mesh_destroy(&mesh);
 }
 
-/* Communication fails on one rank in the middle of pieces that take turns: it does not wait for
- * those whose turn never comes on the others, and these miss it. */
-DTEST_NODES(Together, AFailureEndsThoseBehindIt, {2, 1}, {4, 2}) {
-  if (!world->sim) return; /* MPI's ranks would wait */
+/* The pieces of a matrix that is made anew; the first failure. */
+static dtensor_status move_pieces(dtensor_mesh *mesh, int64_t columns) {
+  pieces all;
+  dtensor_status status = make(mesh, 100, columns, "S0", "R", &all);
+  for (int i = 0; i < PIECES; i++) all.item[i].is_late = i % 2;
+  if (status == DTENSOR_OK)
+    status = dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer);
+  if (status == DTENSOR_OK) {
+    for (int i = 1; i < PIECES; i += 2) dti_transfer_release(all.transfer[i]);
+    for (int i = 0; i < PIECES; i++) {
+      const dtensor_status outcome = dti_transfer_wait(&all.transfer[i]);
+      if (status == DTENSOR_OK) status = outcome;
+    }
+    if (status == DTENSOR_OK) EXPECT_TRUE(holds_arange(all.to));
+  }
+  drop(&all);
+  return status;
+}
+
+/* A call of communication fails on one rank, the agreement's among them, and pieces take turns:
+ * every rank comes back, and the next pieces find nothing left over. */
+DTEST_NODES(Together, CommunicationFails, {2, 1}, {3, 1}, {4, 2}) {
+  if (world->size == 1) return;
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
-  pieces all;
-  REQUIRE_OK(make(mesh, 100, 50000, "S0", "R", &all));
-  REQUIRE_OK(dti_transfers_begin(PIECES, all.item, DTENSOR_OK, all.transfer));
-  if (world->rank == 0) dti_comm_fail_after(100);
-  dtensor_status worst = DTENSOR_OK;
-  for (int i = 0; i < PIECES; i++) {
-    const dtensor_status status = dti_transfer_wait(&all.transfer[i]);
-    if (status != DTENSOR_OK) worst = status;
+  int64_t failures = 0, any = 1;
+  for (int64_t n = 0; any && EXPECT_LT(n, 10000); n += 1 + n / 4) {
+    if (world->rank == 0) dti_comm_fail_after(n, 1);
+    const dtensor_status status = move_pieces(mesh, n % 2 ? 300 : 20000);
+    any = dti_comm_fail_after(0, 0) == 0 && world->rank == 0;
+    if (status != DTENSOR_OK) EXPECT_STATUS(DTENSOR_EMPI, status);
+    failures += status != DTENSOR_OK;
+    EXPECT_OK(move_pieces(mesh, 300));
+    EXPECT_OK(dti_comm_allreduce(mesh->root, &any, 1, DTI_COMM_MAX));
   }
-  dti_comm_fail_after(-1);
-  EXPECT_STATUS(DTENSOR_EMPI, worst);
-  drop(&all);
+  if (world->rank == 0 && !dti_comm_is_near(mesh->root)) EXPECT_GT(failures, 0);
   dtensor_mesh_destroy(&mesh);
+}
+
+/* On one rank the agreement is lost after the others have got it: neighbours are told. */
+static dtensor_status lost_agreement(dtensor_sim *sim, void *ctx) {
+  const int64_t *after = ctx;
+  const test_world world = world_of_sim(sim);
+  dtensor_mesh *mesh = NULL;
+  SIM_REQUIRE_OK(world_line(&world, &mesh));
+  EXPECT_OK(move_pieces(mesh, 300));
+  if (world.rank == 1) dti_comm_fail_after(*after, 2);
+  const dtensor_status status = move_pieces(mesh, 300);
+  EXPECT_STATUS(DTENSOR_EMPI, status);
+  dti_comm_fail_after(0, 0);
+  dtensor_mesh_destroy(&mesh);
+  return status;
+}
+
+DTEST(Together, TheAgreementIsLost) {
+  if (dtest_comm() != MPI_COMM_NULL) return;
+  for (int64_t after = 0; after < 3; after++)
+    EXPECT_STATUS(DTENSOR_EMPI, dtensor_sim_run_nodes(4, 2, lost_agreement, &after));
 }

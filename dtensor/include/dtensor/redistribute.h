@@ -58,6 +58,9 @@ typedef struct dtensor_redistribute_opts {
  *         DTENSOR_EBUDGET     see opts
  *         DTENSOR_ENOMEM      on any rank: every rank returns it, unless nothing moves at all; then
  *                             no rank waits for another, and it fails alone
+ *         DTENSOR_EMPI        MPI failed on this rank, or on one that this rank's part depends on.
+ *                             The others have theirs, no rank is left waiting, and the mesh can be
+ *                             used further, as long as MPI does what it is asked the second time
  *
  * Source: PyTorch DTensor.redistribute(); the exchange of index boxes: Kabic, Pintarelli,
  * Kozhevnikov, VandeVondele, "COSTA: communication-optimal shuffle and transpose algorithm", 2021.
