@@ -327,6 +327,7 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
   if (communicates) {
     DTI_TRY(dti_mesh_comm(a->mesh, &comm));
     DTI_TRY(find_node(job, comm));
+    if (!job->is_in_node) job->far_comm = comm;
   }
   if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->a, a, &plan->a, 1);
   if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->b, b, &plan->b, 0);

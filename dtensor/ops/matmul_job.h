@@ -123,6 +123,9 @@ typedef struct dti_matmul_job {
 
   /* Where the mesh shares memory and an operand could be read at the neighbours'. */
   int is_in_node; /* the whole mesh shares memory */
+  /* Of the ranks that exchange messages, which can fail on one rank alone: they agree in the end.
+   * NULL: none do. */
+  dti_comm *far_comm;
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
   int is_met, has_left;

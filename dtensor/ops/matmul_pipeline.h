@@ -8,15 +8,15 @@
 /* A transfer that was begun. */
 typedef struct dti_flight {
   dti_transfer *transfer; /* NULL: none, or it could not begin */
-  int is_shared;          /* ranks exchange messages, so its outcome is everyone's */
   dtensor_status begun;
 } dti_flight;
 
 typedef struct dti_pipeline {
   dti_matmul_job *job;
-  dtensor_status status; /* the first failure: then transfers are still begun, to tell the others */
-  int is_over;           /* a transfer has failed: nothing more is begun */
-  int started;           /* something was added to the product */
+  /* The first failure. All later transfers are still begun, to tell the others: a rank cannot know
+   * whether they have failed too, and all have to call alike. */
+  dtensor_status status;
+  int started; /* something was added to the product */
   dti_flight a[DTI_MATMUL_PANELS], b[DTI_MATMUL_PANELS], c[DTI_MATMUL_SLICES];
 } dti_pipeline;
 

@@ -191,6 +191,8 @@ dtensor_status dti_matmul_run(dti_matmul_job *job) {
     run_step(&p, step, step + 1 == job->steps ? left : 0);
   if (job->c_moves) run_slices(&p, left);
   if (job->between.data) dti_pipeline_spread(&p);
+  int agreed;
+  if (job->far_comm) p.status = dti_transfers_agree(job->far_comm, p.status, &agreed);
   if (p.status == DTENSOR_OK && (job->sum || (job->c_buffer && !job->c_moves))) add_to_out(job);
   return p.status;
 }

@@ -17,9 +17,7 @@ static dti_transfer_item item_of(const dti_pipeline *p, const dti_transfer_end *
 
 /* One by itself, on any way that there is. */
 static void begin(dti_pipeline *p, const dti_transfer_item *item, dti_flight *f) {
-  *f = (dti_flight){NULL, 0, DTENSOR_OK};
-  if (p->is_over) return;
-  f->is_shared = !dti_layout_is_local(item->from.layout, item->to.layout);
+  *f = (dti_flight){NULL, DTENSOR_OK};
   f->begun = dti_transfer_begin(1, item, NULL, p->status, &f->transfer);
   dti_pipeline_note(p, f->begun);
 }
@@ -46,19 +44,14 @@ static void add_piece(bundle *all, const dti_transfer_item *item, const dti_box 
 
 static void begin_pieces(dti_pipeline *p, const bundle *all) {
   dti_transfer *transfers[PIECES];
-  if (p->is_over || all->n == 0) return;
+  if (all->n == 0) return;
   const dtensor_status begun = dti_transfers_begin(all->n, all->item, p->status, transfers);
   dti_pipeline_note(p, begun);
-  p->is_over = begun != DTENSOR_OK;
-  for (int i = 0; i < all->n && !p->is_over; i++)
-    *all->flight[i] = (dti_flight){transfers[i], 1, DTENSOR_OK};
+  for (int i = 0; i < all->n; i++) *all->flight[i] = (dti_flight){transfers[i], DTENSOR_OK};
 }
 
-/* The others find out here, whenever this rank did. */
 void dti_pipeline_finish(dti_pipeline *p, dti_flight *f) {
-  const dtensor_status status = f->transfer ? dti_transfer_wait(&f->transfer) : f->begun;
-  if (f->is_shared && status != DTENSOR_OK) p->is_over = 1;
-  dti_pipeline_note(p, status);
+  dti_pipeline_note(p, f->transfer ? dti_transfer_wait(&f->transfer) : f->begun);
 }
 
 /* What this rank has already, into its place: no matter for a transfer, as other ranks may read the

@@ -58,11 +58,6 @@ dtensor_status dti_transfer_forsake(dti_transfer *t, dtensor_status failure);
  */
 dtensor_status dti_transfer_take_numbers(dti_steps_request *request);
 
-/* Wait for all ranks' outcomes while the transfers on their way go on: a rank may wait for one of
- * them before it comes. *agreed: they are the same everywhere; 0: communication is lost. Collective
- * over comm. */
-dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine, int *agreed);
-
 /* ---- bundle.c */
 
 /* A transfer is complete: one that was begun with it may have a turn. */

@@ -64,6 +64,10 @@ dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);
  * come end with DTENSOR_EMPI. */
 void dti_transfers_advance(int64_t round);
 
+/* dti_comm_agree() while the transfers on their way go on: a rank may wait for one of them before
+ * it comes. *agreed: all ranks have come; 0: communication is lost. Collective over comm. */
+dtensor_status dti_transfers_agree(dti_comm *comm, dtensor_status mine, int *agreed);
+
 /* For those who compute meanwhile: MPI makes progress with all transfers of this thread, and one of
  * them is advanced, another one each time. Cheaper than to advance all. */
 void dti_transfers_help(void);

@@ -1,6 +1,10 @@
 /* Products that cannot be: bad arguments, caps that are too small, and a rank without memory. */
+#include <stdlib.h>
+
 #include "dtensor/base/alloc.h"
+#include "dtensor/comm/node.h"
 #include "dtensor/dtensor.h"
+#include "dtensor/mesh/mesh.h"
 #include "dtensor/ops/matmul_job.h"
 #include "tests/harness/world.h"
 
@@ -149,4 +153,70 @@ DTEST(MatmulFailure, OfMemoryIsEveryones) {
         for (int rank = 0; rank < RANKS; rank++) EXPECT_EQ(outcome[rank], outcome[1]);
       }
   EXPECT_GE(failures, 12);
+}
+
+/* ---- a call of communication fails on one rank */
+
+typedef struct product {
+  dtensor *a, *b, *c;
+} product;
+
+static void make_product(dtensor_mesh *mesh, const char *const layouts[3], product *p) {
+  p->a = ones(mesh, layouts[0], 48, 48);
+  p->b = ones(mesh, layouts[1], 48, 48);
+  p->c = ones(mesh, layouts[2], 48, 48);
+}
+
+static void drop_product(product *p) {
+  dtensor_destroy(&p->c);
+  dtensor_destroy(&p->b);
+  dtensor_destroy(&p->a);
+}
+
+static void check_product(const dtensor *c) {
+  double *whole = malloc(48 * 48 * sizeof *whole);
+  int wrong = 0;
+  if (EXPECT_OK(dtensor_full_tensor(c, whole)))
+    for (int i = 0; i < 48 * 48; i++) wrong += whole[i] != 48.0;
+  EXPECT_EQ(wrong, 0);
+  free(whole);
+}
+
+/* Every rank returns the same, and the next product is none the worse. */
+DTEST_NODES(MatmulFailure, OfOneCallIsEveryones, {2, 1}, {3, 1}, {4, 2}) {
+  if (world->size == 1) return;
+  static const char *const layouts[][3] = {{"S(0)", "S(0)", "S(0)"}, {"S(0)", "S(1)", "S(1)"},
+                                           {"S(1)", "S(0)", "S(0)"}, {"S(1)", "S(0)", "R"},
+                                           {"P", "P", "S(1)"},       {"SC(0,1)", "SC(1,1)", "P"}};
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  int64_t failures = 0;
+  for (int which = 0; which < 6; which++)
+    for (int panels = 0; panels <= 3; panels += 3) {
+      const dtensor_matmul_opts caps = {.max_bytes = which == 1 ? 48 * 48 * 8 : 0};
+      product p;
+      make_product(mesh, layouts[which], &p);
+      dti_matmul_force_panels(panels);
+      int64_t any[3] = {1};
+      for (int64_t n = 0; any[0] && EXPECT_LT(n, 10000); n += 1 + n / 6) {
+        dtensor_matmul_opts opts = caps;
+        opts.out = p.c;
+        if (world->rank == which % world->size) dti_comm_fail_after(n, 1);
+        const dtensor_status status = dtensor_matmul_ex(p.a, p.b, &opts, NULL);
+        any[0] = dti_comm_fail_after(0, 0) == 0 && world->rank == which % world->size;
+        any[1] = status;
+        any[2] = -(int64_t)status;
+        EXPECT_OK(dti_comm_allreduce(mesh->root, any, 3, DTI_COMM_MAX));
+        EXPECT_EQ(any[1], -any[2]);
+        if (status != DTENSOR_OK) EXPECT_STATUS(DTENSOR_EMPI, status);
+        if (status == DTENSOR_OK) check_product(p.c);
+        failures += status != DTENSOR_OK;
+        EXPECT_OK(dtensor_matmul_ex(p.a, p.b, &opts, NULL));
+        check_product(p.c);
+      }
+      dti_matmul_force_panels(0);
+      drop_product(&p);
+    }
+  EXPECT_EQ(failures > 6, !dti_comm_is_near(mesh->root));
+  dtensor_mesh_destroy(&mesh);
 }
