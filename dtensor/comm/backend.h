@@ -20,9 +20,10 @@ typedef struct dti_backend {
   /* Frees the memory of a closed handle. */
   void (*destroy)(dti_comm *comm);
   /* A communicator of the listed ranks of parent, where this one becomes `rank`; a lane has nothing
-   * in common with a group of the same ranks. */
+   * in common with a group of the same ranks. `mine`: what this rank has failed at before, which is
+   * then the failure of all. */
   dtensor_status (*group)(dti_comm *parent, int n, const int ranks[], int rank, int is_lane,
-                          dti_comm **group);
+                          dtensor_status mine, dti_comm **group);
   MPI_Comm (*mpi)(const dti_comm *comm);
 
   /* ---- Memory that ranks of a node share (node_internal.h) ---- */

@@ -101,9 +101,8 @@ dtensor_status dti_comm_make(dti_comm *parent, int n, const int ranks[], int is_
   int *work = malloc(((size_t)n + (size_t)parent->nodes) * sizeof *work);
   dtensor_status status = DTENSOR_OK;
   if (!copy || !work) status = DTI_FAIL(DTENSOR_ENOMEM, "a group of %d ranks", n);
-  if (status == DTENSOR_OK)
-    status =
-        parent->backend->group(parent, n, ranks, place_of(parent->rank, n, ranks), is_lane, group);
+  status = parent->backend->group(parent, n, ranks, place_of(parent->rank, n, ranks), is_lane,
+                                  status, group);
   if (status == DTENSOR_OK) {
     memcpy(copy, ranks, (size_t)n * sizeof *copy);
     (*group)->ranks = copy;

@@ -11,8 +11,17 @@ static void close_comm(dti_comm *base) {
 
 static void destroy_comm(dti_comm *base) { free(base); }
 
+/* Whether every rank has got as far as this one: there is no handle yet that could agree. */
+static dtensor_status agree_over(MPI_Comm comm, dtensor_status mine) {
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  int64_t value = dti_agree_value(mine, rank);
+  DTI_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MIN, comm));
+  return dti_agree_verdict(mine, value);
+}
+
 static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank, int is_lane,
-                                 dti_comm **comm) {
+                                 dtensor_status mine, dti_comm **comm) {
   (void)rank, (void)is_lane; /* MPI numbers them in the order of the list too */
   *comm = NULL;
   const MPI_Comm parent = ((mpi_comm *)parent_)->comm;
@@ -25,8 +34,12 @@ static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], in
   code = MPI_Comm_create_group(parent, group, 0, &ours);
   MPI_Group_free(&group);
   if (code != MPI_SUCCESS) return dti_mpi_fail(code, __FILE__, __LINE__, "MPI_Comm_create_group");
-  const dtensor_status status = dti_mpi_comm_create(ours, comm);
-  if (status != DTENSOR_OK) MPI_Comm_free(&ours);
+  const dtensor_status made = dti_mpi_comm_create(ours, comm);
+  const dtensor_status status = agree_over(ours, mine != DTENSOR_OK ? mine : made);
+  if (status == DTENSOR_OK) return DTENSOR_OK;
+  MPI_Comm_free(&ours);
+  if (*comm) ((mpi_comm *)*comm)->comm = MPI_COMM_NULL;
+  dti_comm_release(comm);
   return status;
 }
 
@@ -72,15 +85,6 @@ dtensor_status dti_mpi_comm_create(MPI_Comm ours, dti_comm **out) {
   if (found) comm->base.tag_limit = *tag_limit;
   *out = &comm->base;
   return DTENSOR_OK;
-}
-
-/* Whether every rank has got as far as this one: there is no handle yet that could agree. */
-static dtensor_status agree_over(MPI_Comm comm, dtensor_status mine) {
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  int64_t value = dti_agree_value(mine, rank);
-  DTI_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MIN, comm));
-  return dti_agree_verdict(mine, value);
 }
 
 /* Messages show a rank's number in the largest communicator that it has given us. */

@@ -13,8 +13,9 @@ static void destroy_comm(dti_comm *base) {
 }
 
 static dtensor_status group_comm(dti_comm *parent_, int n, const int ranks[], int rank, int is_lane,
-                                 dti_comm **comm) {
+                                 dtensor_status mine, dti_comm **comm) {
   const sim_comm *parent = (sim_comm *)parent_;
+  DTI_TRY(mine);
   int *of_world = malloc((size_t)n * sizeof *of_world);
   DTI_CHECK(of_world, DTENSOR_ENOMEM, "a group of %d ranks", n);
   for (int i = 0; i < n; i++) of_world[i] = parent->group->rank[ranks[i]];

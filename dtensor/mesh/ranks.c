@@ -47,7 +47,11 @@ static dtensor_status check_member(const dtensor_mesh *mesh) {
 dtensor_status dti_mesh_comm(dtensor_mesh *mesh, dti_comm **comm) {
   *comm = NULL;
   DTI_TRY(check_member(mesh));
-  if (!mesh->comm) DTI_TRY(group_of(mesh, 0, 1, mesh->size, &mesh->comm));
+  if (!mesh->comm) {
+    /* The list is there: a rank that has no memory for one would leave the others waiting. */
+    DTI_TRY(mesh->ranks ? dti_comm_group(mesh->root, (int)mesh->size, mesh->ranks, &mesh->comm)
+                        : group_of(mesh, 0, 1, mesh->size, &mesh->comm));
+  }
   *comm = mesh->comm;
   return DTENSOR_OK;
 }
