@@ -31,23 +31,38 @@ typedef struct bench {
   int threads;
   int rank, peer; /* the other one of the pair; -1: this rank looks on */
   char *a, *b;    /* memory_bytes each */
+  dti_batch *batch;
 } bench;
 
+/* Those of a pair, there and back: two ping-pongs, and streams with a word from the other side after
+ * each. */
+enum { MESSAGES = 2 * SMALL_REPEATS + 2 * LARGE_REPEATS + LARGE_REPEATS * (WINDOW + 1) };
+
+/* Room for the messages of both pairs. */
+static dtensor_status make_batch(dti_comm *root, dti_batch **batch) {
+  size_t bytes[2 * MESSAGES] = {0};
+  for (int pair = 0; pair < 2; pair++)
+    for (int i = 0; i < 2 * LARGE_REPEATS; i++)
+      bytes[pair * MESSAGES + 2 * SMALL_REPEATS + i] = LARGE;
+  return dti_batch_create(root, 2 * MESSAGES, bytes, batch);
+}
+
+static dtensor_status start_message(const bench *b, int send, size_t bytes, int tag) {
+  return send ? dti_batch_send(b->batch, b->a, bytes, b->peer, tag)
+              : dti_batch_recv(b->batch, b->b, bytes, b->peer, tag);
+}
+
+/* A failure is found in the end: until then the messages go on, as the other one waits for them. */
 static dtensor_status message(const bench *b, int send, size_t bytes, int tag) {
-  dti_batch *batch;
-  DTI_TRY(dti_batch_create(b->root, 1, &bytes, &batch));
-  dtensor_status status = send ? dti_batch_send(batch, b->a, bytes, b->peer, tag)
-                               : dti_batch_recv(batch, b->b, bytes, b->peer, tag);
-  if (status == DTENSOR_OK) status = dti_batch_wait(batch);
-  dti_batch_destroy(&batch);
-  return status;
+  DTI_TRY(start_message(b, send, bytes, tag));
+  (void)dti_batch_wait(b->batch);
+  return DTENSOR_OK;
 }
 
 /* Half of the shortest time there and back. */
 static dtensor_status ping_pong(const bench *b, size_t bytes, int repeats, int tag,
                                 double *seconds) {
   *seconds = INFINITY;
-  if (b->peer < 0) return DTENSOR_OK;
   const int first = b->rank < b->peer;
   for (int i = 0; i < repeats; i++) {
     const double begin = dti_event_clock();
@@ -61,20 +76,12 @@ static dtensor_status ping_pong(const bench *b, size_t bytes, int repeats, int t
 /* One of many messages that follow each other without waiting. */
 static dtensor_status message_stream(const bench *b, int tag, double *seconds) {
   *seconds = INFINITY;
-  if (b->peer < 0) return DTENSOR_OK;
   const int first = b->rank < b->peer;
   for (int i = 0; i < LARGE_REPEATS; i++) {
-    dti_batch *batch;
-    DTI_TRY(dti_batch_create(b->root, WINDOW, NULL, &batch));
     const double begin = dti_event_clock();
-    dtensor_status status = DTENSOR_OK;
-    for (int k = 0; k < WINDOW && status == DTENSOR_OK; k++)
-      status = first ? dti_batch_send(batch, b->a, 0, b->peer, tag)
-                     : dti_batch_recv(batch, b->b, 0, b->peer, tag);
-    if (status == DTENSOR_OK) status = dti_batch_wait(batch);
+    for (int k = 0; k < WINDOW; k++) DTI_TRY(start_message(b, first, 0, tag));
+    (void)dti_batch_wait(b->batch);
     const double end = dti_event_clock();
-    dti_batch_destroy(&batch);
-    DTI_TRY(status);
     DTI_TRY(message(b, !first, 0, tag)); /* the sender does not run ahead */
     *seconds = fmin(*seconds, (end - begin) / WINDOW);
   }
@@ -82,7 +89,8 @@ static dtensor_status message_stream(const bench *b, int tag, double *seconds) {
 }
 
 /* Between rank 0 and the first rank for which `far` is whether it lives on another node. All ranks
- * call; those that are not of the pair wait in the collective that follows. */
+ * call; those that are not of the pair wait in the collective that follows. What fails is this
+ * rank's alone. */
 static dtensor_status measure_messages(bench *b, int far, dtensor_machine *machine) {
   int partner = 0;
   for (int rank = 1; rank < dti_comm_size(b->root) && partner == 0; rank++)
@@ -90,10 +98,12 @@ static dtensor_status measure_messages(bench *b, int far, dtensor_machine *machi
   const int tag = dti_comm_next_tag(b->root);
   if (partner == 0) return DTENSOR_OK;
   b->peer = b->rank == 0 ? partner : b->rank == partner ? 0 : -1;
+  if (b->peer < 0) return DTENSOR_OK;
   double empty = 0, large = 0, stream = 0;
   DTI_TRY(ping_pong(b, 0, SMALL_REPEATS, tag, &empty));
   DTI_TRY(ping_pong(b, LARGE, LARGE_REPEATS, tag, &large));
   DTI_TRY(message_stream(b, tag, &stream));
+  DTI_TRY(dti_batch_failure(b->batch));
   if (b->rank != 0) return DTENSOR_OK; /* rank 0's figures are taken */
   const double overhead = fmin(stream, empty / 2);
   const double latency = fmax(empty - 2 * overhead, 0), byte = fmax(large - empty, 0) / LARGE;
@@ -180,10 +190,11 @@ static dtensor_status measure_gemm(const bench *b, dtensor_machine *machine) {
 }
 
 static dtensor_status measure_all(bench *b, dtensor_machine *machine) {
-  DTI_TRY(measure_messages(b, 0, machine));
-  DTI_TRY(measure_messages(b, 1, machine)); /* last: its overhead counts where there is a network */
+  dtensor_status status = measure_messages(b, 0, machine);
+  /* Last: its overhead counts where there is a network. */
+  const dtensor_status far = measure_messages(b, 1, machine);
+  DTI_TRY(dti_comm_agree(b->root, status != DTENSOR_OK ? status : far));
   int64_t together = 0;
-  DTI_TRY(dti_comm_allreduce(b->root, &together, 1, DTI_COMM_MAX));
   DTI_TRY(measure_meeting(b, machine));
   DTI_TRY(dti_comm_allreduce(b->root, &together, 1, DTI_COMM_MAX));
   measure_memory(b, machine);
@@ -209,14 +220,13 @@ static dtensor_status save_on_first(const dti_comm *root, const char *path,
 }
 
 static dtensor_status calibrate(bench *b, const char *path, dtensor_machine *machine) {
-  const dtensor_status room =
-      b->a && b->b
-          ? DTENSOR_OK
-          : DTI_FAIL(DTENSOR_ENOMEM, "no memory for %zu bytes to measure with", memory_bytes);
+  dtensor_status room = make_batch(b->root, &b->batch);
+  if (!b->a || !b->b)
+    room = DTI_FAIL(DTENSOR_ENOMEM, "no memory for %zu bytes to measure with", memory_bytes);
   DTI_TRY(dti_comm_agree(b->root, room));
   memset(b->a, 0, memory_bytes); /* pages that are there, numbers that are none of the slow ones */
   memset(b->b, 0, memory_bytes);
-  DTI_TRY(measure_all(b, machine));
+  DTI_TRY(dti_comm_agree(b->root, measure_all(b, machine)));
   DTI_TRY(take_slowest(b->root, machine));
   DTI_TRY(dti_comm_agree(b->root, save_on_first(b->root, path, machine)));
   return dti_mesh_machine_spread(b->root, machine);
@@ -233,6 +243,7 @@ dtensor_status dtensor_calibrate(dtensor_mesh *mesh, const char *path, dtensor_m
              .a = dti_alloc(memory_bytes),
              .b = dti_alloc(memory_bytes)};
   const dtensor_status status = calibrate(&b, path, &machine);
+  dti_batch_destroy(&b.batch);
   dti_free(b.a);
   dti_free(b.b);
   *dti_event_counters() = before; /* the user has moved nothing */
