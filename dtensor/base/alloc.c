@@ -308,7 +308,11 @@ READS_HEADERS void dti_free(void *memory) {
   pthread_mutex_unlock(&c->lock);
 }
 
-void dti_alloc_fail_after(int after) { fail_after = after; }
+int dti_alloc_fail_after(int after) {
+  const int left = fail_after;
+  fail_after = after;
+  return left;
+}
 
 void dtensor_memory_stats(dtensor_memory_info *info) {
   if (!info) return;

@@ -17,7 +17,8 @@ void dti_free(void *memory); /* accepts NULL */
 void *dti_alloc_permanent(size_t bytes);
 
 /* For tests: the next `after` calls of dti_alloc on this thread succeed and the one after that
- * fails, once. Negative: none fails. */
-void dti_alloc_fail_after(int after);
+ * fails, once. Negative: none fails. Returns how many are left of those that the last such call
+ * gave: negative if the failure has come. */
+int dti_alloc_fail_after(int after);
 
 #endif
