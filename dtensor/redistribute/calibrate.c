@@ -34,8 +34,8 @@ typedef struct bench {
   dti_batch *batch;
 } bench;
 
-/* Those of a pair, there and back: two ping-pongs, and streams with a word from the other side after
- * each. */
+/* Those of a pair, there and back: two ping-pongs, and streams with a word from the other side
+ * after each. */
 enum { MESSAGES = 2 * SMALL_REPEATS + 2 * LARGE_REPEATS + LARGE_REPEATS * (WINDOW + 1) };
 
 /* Room for the messages of both pairs. */
