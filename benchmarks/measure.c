@@ -65,7 +65,10 @@ void measure_print(const measure_columns *c, const bench_row *r, int has_goal) {
     snprintf(figure, sizeof figure, "bytes / least %.3f", r->bytes / r->least);
   printf("%-*s %-*s %-*s %*s %16s  %-*s %s", c->op, r->op, c->shape, r->shape, c->layouts,
          r->layouts ? r->layouts : "", c->time, time, rate, c->peer, peer, figure);
-  if (has_goal) printf(" (goal %.3g)", r->goal);
+  if (has_goal && r->floor > 0)
+    printf(" (goal %.3g, floor %.3f)", r->goal, r->floor);
+  else if (has_goal)
+    printf(" (goal %.3g)", r->goal);
   printf("\n");
   fflush(stdout);
 }

@@ -17,6 +17,7 @@ typedef struct bench_row {
   const char *peer;
   double peer_seconds;
   double value, goal; /* the figure that has a goal: value must not be above it */
+  double floor;       /* what no value can be below here; 0: not known */
   const char *what;   /* what that figure is */
 } bench_row;
 

@@ -9,7 +9,7 @@
 #include "benchmarks/network/network.h"
 #include "benchmarks/network/pdgemm.h"
 
-enum { RECEIVED = 12000000 };              /* bytes of each rank, about */
+#define COMMUNICATION_SECONDS 0.3          /* of a rank, about */
 enum { PRODUCT_MOST = 256 * 1024 * 1024 }; /* bytes of a rank's part; larger shapes are left out */
 
 typedef struct extents {
@@ -17,46 +17,49 @@ typedef struct extents {
 } extents;
 
 /* How the operands lie, and where those that must move go. The shapes make that the plan with the
- * fewest bytes: with p ranks, F flop/s and B bytes/s, compute / communication is ratio.
+ * fewest bytes: with p ranks, F flop/s and B bytes/s, compute / communication is ratio, and a rank
+ * receives about so many bytes.
  * product_to: where the product goes that is Partial before, or NULL. */
 typedef struct layouts {
   int mesh_ndim;
   const char *a, *b, *a_to, *b_to, *product_to;
-  extents (*shape)(double p, double flops_per_byte, double ratio);
+  extents (*shape)(double p, double flops_per_byte, double ratio, double received);
   /* Of one rank, in parts of the whole: its product's m, n, k, and the bytes that it receives. */
   extents (*part)(double p);
   double (*received)(double p, const extents *x);
 } layouts;
 
+/* Of an operand or a product of so many bytes, about as many rows as columns. */
+static double side(double bytes) { return sqrt(bytes / sizeof(double)); }
+
 /* b is gathered: (p-1)/p 8 k n bytes, 2 m n k / p flop. */
-static extents rows_shape(double p, double flops_per_byte, double ratio) {
-  const double m = ratio * 4 * (p - 1) * flops_per_byte, n = 0.8 * m / p;
-  return (extents){m, n, RECEIVED / ((p - 1) / p * 8 * n)};
+static extents rows_shape(double p, double flops_per_byte, double ratio, double received) {
+  const double m = ratio * 4 * (p - 1) * flops_per_byte, n = side(received * p / (p - 1));
+  return (extents){m, n, n};
 }
 static extents rows_part(double p) { return (extents){1 / p, 1, 1}; }
 static double rows_received(double p, const extents *x) { return (p - 1) / p * 8 * x->k * x->n; }
 
 /* a is gathered: (p-1)/p 8 m k bytes. */
-static extents columns_shape(double p, double flops_per_byte, double ratio) {
-  const double n = ratio * 4 * (p - 1) * flops_per_byte, m = n / 4;
-  return (extents){m, n, RECEIVED / ((p - 1) / p * 8 * m)};
+static extents columns_shape(double p, double flops_per_byte, double ratio, double received) {
+  const double n = ratio * 4 * (p - 1) * flops_per_byte, m = side(received * p / (p - 1));
+  return (extents){m, n, m};
 }
 static extents columns_part(double p) { return (extents){1, 1 / p, 1}; }
 static double columns_received(double p, const extents *x) { return (p - 1) / p * 8 * x->m * x->k; }
 
 /* The product is reduced and scattered: (p-1)/p 8 m n bytes. */
-static extents inner_shape(double p, double flops_per_byte, double ratio) {
-  const double m = sqrt(RECEIVED / ((p - 1) / p * 8));
+static extents inner_shape(double p, double flops_per_byte, double ratio, double received) {
+  const double m = side(received * p / (p - 1));
   return (extents){m, m, ratio * 4 * (p - 1) * flops_per_byte};
 }
 static extents inner_part(double p) { return (extents){1, 1, 1 / p}; }
 static double inner_received(double p, const extents *x) { return (p - 1) / p * 8 * x->m * x->n; }
 
 /* On 2 x 2, a is gathered along the rows and b along the columns: 8 (m + n) k / 4 bytes. */
-static extents square_shape(double p, double flops_per_byte, double ratio) {
-  (void)p;
+static extents square_shape(double p, double flops_per_byte, double ratio, double received) {
   const double m = ratio * 8 * flops_per_byte;
-  return (extents){m, m, RECEIVED / (4 * m)};
+  return (extents){m, m, received * p / (16 * m)};
 }
 static extents square_part(double p) {
   (void)p;
@@ -201,8 +204,10 @@ static void report(network *w, const product *p, const network_body body[], netw
   row.bytes = bytes;
   row.rate = 1e-9 * flops / row.seconds;
   row.what = "time / longest";
-  row.value = row.seconds / fmax(body[COMMUNICATION].seconds, body[COMPUTE].seconds);
+  const double longest = fmax(body[COMMUNICATION].seconds, body[COMPUTE].seconds);
+  row.value = row.seconds / longest;
   row.goal = 1.08;
+  row.floor = network_floor(w, body[COMMUNICATION].seconds, body[COMPUTE].seconds) / longest;
   if (body[PDGEMM].run) {
     row.peer = "pdgemm";
     row.peer_seconds = body[PDGEMM].seconds;
@@ -218,13 +223,14 @@ static void report(network *w, const product *p, const network_body body[], netw
   row.what = "matmul / this";
   row.value = row.peer_seconds / row.seconds;
   row.goal = ratio == 1 ? 1 / 1.5 : 0;
+  row.floor = 0;
   network_print(w, &row);
 }
 
 static int rounded(double x) { return x < 16 ? 16 : (int)(x / 16 + 0.5) * 16; }
 
 static void one_product(network *w, dtensor_mesh *mesh, const layouts *how, double ratio) {
-  extents x = how->shape(w->ranks, w->flops / w->wire, ratio);
+  extents x = how->shape(w->ranks, w->flops / w->wire, ratio, w->wire * COMMUNICATION_SECONDS);
   if (w->quick) x = (extents){48, 32, 64};
   const int m = rounded(x.m), n = rounded(x.n), k = rounded(x.k);
   x = (extents){m, n, k};

@@ -1,7 +1,9 @@
-/* network [--quick] [CSV]: run by ./run bench --network on virtual nodes, one rank on each. */
+/* network [--quick] [--csv FILE] [GROUP...]: run by ./run bench --network on virtual nodes, one
+ * rank on each. Groups of rows: overlap, matmul; all if none is named. */
 #include "benchmarks/network/network.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The rows are about the wire: no two ranks may share memory. */
@@ -15,6 +17,39 @@ static int are_nodes_apart(MPI_Comm comm) {
   return size == 1;
 }
 
+static const struct {
+  const char *name;
+  void (*run)(network *w);
+} groups[] = {{"overlap", network_overlap}, {"matmul", network_matmul}};
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+static void refuse(const network *w, const char *why) {
+  if (w->rank == 0) fprintf(stderr, "network: %s\n", why);
+  MPI_Finalize();
+  exit(2);
+}
+
+/* Which groups are named, as bits; *csv the file, if one is given. */
+static unsigned read_arguments(network *w, int argc, char **argv, const char **csv) {
+  unsigned named = 0;
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--quick") == 0) {
+      w->quick = 1;
+      continue;
+    }
+    if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc) {
+      *csv = argv[++i];
+      continue;
+    }
+    unsigned group = 0;
+    for (int g = 0; g < GROUPS; g++)
+      if (strcmp(argv[i], groups[g].name) == 0) group = 1u << g;
+    if (group == 0) refuse(w, "usage: network [--quick] [--csv FILE] [overlap] [matmul]");
+    named |= group;
+  }
+  return named > 0 ? named : ~0u;
+}
+
 int main(int argc, char **argv) {
   network w = {.comm = MPI_COMM_WORLD};
   int level;
@@ -22,16 +57,9 @@ int main(int argc, char **argv) {
   MPI_Comm_rank(w.comm, &w.rank);
   MPI_Comm_size(w.comm, &w.ranks);
   const char *csv = NULL;
-  for (int i = 1; i < argc; i++)
-    if (strcmp(argv[i], "--quick") == 0)
-      w.quick = 1;
-    else
-      csv = argv[i];
-  if (w.ranks < 2 || !are_nodes_apart(w.comm)) {
-    if (w.rank == 0) fprintf(stderr, "network: needs two nodes or more, with one rank on each\n");
-    MPI_Finalize();
-    return 2;
-  }
+  const unsigned named = read_arguments(&w, argc, argv, &csv);
+  if (w.ranks < 2 || !are_nodes_apart(w.comm))
+    refuse(&w, "needs two nodes or more, with one rank on each");
   network_ok(&w, dtensor_init_device_mesh(w.comm, 1, (int64_t[]){-1}, NULL, &w.mesh), "mesh");
   w.threads = dtensor_mesh_threads(w.mesh);
   omp_set_num_threads(w.threads); /* the peers get what the library takes */
@@ -40,8 +68,9 @@ int main(int argc, char **argv) {
   network_print_header(&w);
   network_wire(&w);
   network_measure_compute(&w);
-  network_overlap(&w);
-  network_matmul(&w);
+  network_measure_traffic(&w);
+  for (int g = 0; g < GROUPS; g++)
+    if (named & (1u << g)) groups[g].run(&w);
   dtensor_mesh_destroy(&w.mesh);
   if (w.csv) fclose(w.csv);
   if (w.rank == 0 && (w.failed || w.missed))

@@ -18,6 +18,7 @@ typedef struct network {
   int failed, missed; /* wrong results, and goals */
   double wire;        /* bytes per second that a rank receives while it sends as many */
   double flops;       /* per second of one rank's dgemm while all ranks compute */
+  double toll;        /* seconds that computing ranks lose to each second of traffic on the wires */
 } network;
 
 /* ---- report.c ---- */
@@ -55,6 +56,14 @@ int64_t network_tiles(const network *w, double seconds);
 
 /* Measure w->flops and choose the tile. */
 void network_measure_compute(network *w);
+
+/* ---- traffic.c ---- */
+
+/* Measure w->toll. After w->wire is known. */
+void network_measure_traffic(network *w);
+
+/* The least time for what takes so long alone: no program is spared the toll. */
+double network_floor(const network *w, double communication, double computation);
 
 /* ---- the groups ---- */
 

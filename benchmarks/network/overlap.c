@@ -139,6 +139,7 @@ static void report(network *w, move *m, const network_body body[], network_row r
   row.what = "time / longest";
   row.value = row.seconds / longest;
   row.goal = 1.08;
+  row.floor = network_floor(w, body[COMMUNICATION].seconds, body[COMPUTE].seconds) / longest;
   row.bytes = bytes;
   network_print(w, &row);
 
@@ -149,6 +150,7 @@ static void report(network *w, move *m, const network_body body[], network_row r
   row.what = "overlapped / this";
   row.value = row.peer_seconds / row.seconds;
   row.goal = 1 / 1.5;
+  row.floor = 0;
   network_print(w, &row);
 }
 

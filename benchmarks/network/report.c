@@ -10,7 +10,8 @@ void network_print(network *w, const network_row *r) {
   w->missed += !w->quick && r->goal > 0 && r->value > r->goal;
   if (w->rank != 0) return;
   measure_print(&columns, r, !w->quick);
-  measure_csv_row(w->csv, w->ranks, w->threads, r, 0, r->peer, "", r->peer_seconds);
+  const double limit = r->value > 0 ? r->seconds * r->floor / r->value : 0;
+  measure_csv_row(w->csv, w->ranks, w->threads, r, limit, r->peer, "", r->peer_seconds);
 }
 
 void network_ok(const network *w, dtensor_status status, const char *what) {

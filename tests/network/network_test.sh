@@ -43,7 +43,7 @@ fi
 
 before=$(traces)
 rc=0
-(start 2 200 "$scripts/mpirun_on_nodes.sh" 2 1 1 "$network" --quick "$scratch/rows.csv") >"$scratch/out" 2>&1 || rc=$?
+(start 2 200 "$scripts/mpirun_on_nodes.sh" 2 1 1 "$network" --quick --csv "$scratch/rows.csv") >"$scratch/out" 2>&1 || rc=$?
 if [[ $rc == 77 ]]; then
   echo "SKIPPED: $(tail -n 1 "$scratch/out")"
   exit 0
@@ -51,7 +51,7 @@ fi
 [[ $rc == 0 ]] || fail "the benchmark: exit status $rc
 $(cat "$scratch/out")"
 grep -q 'WRONG RESULT' "$scratch/out" && fail "$(grep 'WRONG RESULT' "$scratch/out")"
-for op in 'MPI ring exchange' 'overlapped' 'one after the other' 'matmul' 'its steps in turn'; do
+for op in 'MPI ring exchange' 'bare sockets alone' 'overlapped' 'one after the other' 'matmul' 'its steps in turn'; do
   grep -q "^$op," "$scratch/rows.csv" || fail "no row '$op' in the CSV"
 done
 [[ $(grep -v '^#' "$scratch/rows.csv" | sed 's/"[^"]*"//g' | awk -F, '{print NF}' | sort -u) == 17 ]] ||
