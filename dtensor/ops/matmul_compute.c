@@ -1,10 +1,9 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/ops/matmul_job.h"
 
-/* Of a tile, BLAS is called with at least so much of k, and about as many multiplications as a tile
- * has of that: a millisecond. */
-enum { TILE_DEPTH = 128 };
-#define TILE_WORK ((int64_t)DTI_MATMUL_TILE * DTI_MATMUL_TILE * TILE_DEPTH)
+/* Of a tile, BLAS is called with at least so much of k, and about so many multiplications: one to
+ * three milliseconds. */
+enum { TILE_DEPTH = 128, TILE_WORK = 1 << 25 };
 
 typedef struct work {
   const dti_matmul_job *job;
@@ -30,9 +29,9 @@ static dtensor_status multiply(work *w, const dti_array *c, const dti_array *a,
   const int threads = job->mesh->threads;
   const int64_t m = c->shape[0], n = c->shape[1], k = a->shape[1];
   if (!job->is_tiled) return dti_gemm(job->dtype, c, a, b, &w->terms, threads);
-  const int64_t rows = dti_matmul_least(m, DTI_MATMUL_TILE),
-                columns = dti_matmul_least(n, DTI_MATMUL_TILE);
-  const int64_t depth = most(TILE_WORK / most(rows * columns, 1), TILE_DEPTH);
+  const int64_t rows = dti_matmul_tile(m), columns = dti_matmul_tile(n);
+  const int64_t least_depth = most(TILE_WORK / most(rows * columns, 1), TILE_DEPTH);
+  const int64_t times = most(k / least_depth, 1), depth = (k + times - 1) / times;
   for (int64_t i = 0; i < m; i += rows)
     for (int64_t j = 0; j < n; j += columns)
       for (int64_t l = 0; l < k; l += depth) {

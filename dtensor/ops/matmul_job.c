@@ -10,8 +10,16 @@
 #include "dtensor/spec/route.h"
 
 /* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
- * this of each segment cost BLAS its speed; a short panel at the end, little of it. */
-enum { PIECE_BYTES = 1 << 15, PANEL_LENGTH = 32, LAST_PANEL_LENGTH = 16, SLICE_LENGTH = 160 };
+ * this of each segment cost BLAS its speed; a short panel at the end, or slice at the beginning,
+ * little of it. */
+enum {
+  PIECE_BYTES = 1 << 15,
+  PANEL_LENGTH = 32,
+  LAST_PANEL_LENGTH = 16,
+  SLICE_LENGTH = 160,
+  FIRST_SLICE_LENGTH = 64,
+  SLICE_GRAINS = 32
+};
 
 static _Thread_local int64_t forced_panels;
 
@@ -30,13 +38,6 @@ static int is_one_exchange(const dtensor_mesh *mesh, const dti_layout *from, con
 }
 
 /* ---- cuts */
-
-static int is_periodic(const dti_axis *axis) {
-  for (int level = 0; level < axis->levels; level++)
-    if (axis->p[level].kind == DTENSOR_SHARD_CYCLIC || axis->p[level].kind == DTENSOR_SHARD_STRIDED)
-      return 1;
-  return 0;
-}
 
 /* Into how many pieces something of so many bytes per rank is cut at most, each of so many indices
  * of every segment. */
@@ -91,7 +92,7 @@ static dtensor_status cut_k(dti_matmul_job *job) {
   dti_axis axes[3] = {dti_axis_of(&plan->a, 1)};
   int n = 1;
   /* In steps, what a rank has of k in a step must be one piece of its buffer. */
-  if (job->steps > 1 && is_periodic(&axes[0])) axes[0].levels = 0;
+  if (job->steps > 1 && dti_axis_is_periodic(&axes[0])) axes[0].levels = 0;
   if (job->steps == 1 && !job->a.is_panelled && !job->b.is_panelled) axes[0].levels = 0;
   if (job->steps == 1 && job->a.is_panelled) axes[n++] = dti_axis_of(&job->a.source->layout, 1);
   if (job->steps == 1 && job->b.is_panelled) axes[n++] = dti_axis_of(&job->b.source->layout, 0);
@@ -113,8 +114,12 @@ static dtensor_status cut_product(dti_matmul_job *job, const dti_layout *to) {
   job->c_dim = cuts[1].n < cuts[0].n; /* every owner gets a part of every slice */
   job->c_cuts = cuts[job->c_dim];
   dti_segments_free(&cuts[1 - job->c_dim]);
-  job->slices =
-      most_pieces(job, job->plan->received[2], &job->c_cuts, SLICE_LENGTH, DTI_MATMUL_SLICES);
+  const int64_t owners = dti_matmul_find_kept(job, to);
+  const int is_led = owners > 1 && forced_panels == 0;
+  const int64_t most = most_pieces(job, job->plan->received[2], &job->c_cuts,
+                                   is_led ? FIRST_SLICE_LENGTH : SLICE_LENGTH,
+                                   is_led ? SLICE_GRAINS : DTI_MATMUL_SLICES);
+  dti_matmul_cut_slices(job, is_led ? owners : 0, most);
   return DTENSOR_OK;
 }
 

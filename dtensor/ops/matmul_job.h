@@ -3,6 +3,7 @@
  *   matmul_ask.c       checks arguments, asks for a plan
  *   matmul.c           the public functions
  *   matmul_job.c       operands, buffers, panels: all that can fail on one rank alone
+ *   matmul_slices.c    the slices that a product leaves in, and what of it stays
  *   matmul_operand.c   where the blocks of an operand lie
  *   matmul_meet.c      ranks that share memory tell each other where their parts lie
  *   matmul_compute.c   multiplies parts of blocks
@@ -87,6 +88,11 @@ static inline int64_t dti_matmul_least(int64_t a, int64_t b) { return a < b ? a 
 
 /* ---- the job */
 
+/* A part of the product: local rows and columns. */
+typedef struct dti_matmul_part {
+  int64_t begin[2], length[2];
+} dti_matmul_part;
+
 enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 16 };
 
 typedef struct dti_matmul_job {
@@ -109,6 +115,8 @@ typedef struct dti_matmul_job {
   int c_moves, c_dim; /* c_dim: the dimension that is cut into slices */
   dti_segments c_cuts;
   int64_t slices;
+  int64_t slice_grains, slice_end[DTI_MATMUL_SLICES]; /* as panel_end, of c_cuts */
+  dti_run kept[2]; /* local rows and columns that no other rank gets; empty: unknown */
   struct { /* a reduction that several ranks want is scattered first; data NULL: it is not */
     dti_layout layout;
     void *data;
@@ -152,6 +160,18 @@ void dti_matmul_leave(dti_matmul_job *job);
 /* Wait for all others to leave: then this rank's memory is its own again. */
 dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
 
+/* How many ranks share out what each of them computes, if what stays with each is one block: then
+ * job->kept is set, and what leaves is to be computed first. Else 0. The same on all ranks. */
+int64_t dti_matmul_find_kept(dti_matmul_job *job, const dti_layout *to);
+
+/* Cut the product into slices of at least one in `grains`. owners: of dti_matmul_find_kept(), or 0:
+ * into slices alike. */
+void dti_matmul_cut_slices(dti_matmul_job *job, int64_t owners, int64_t grains);
+
+/* The parts of a part that leave, up to 4, and the one that stays: empty if all leaves. */
+int dti_matmul_split_part(const dti_matmul_job *job, const dti_matmul_part *part,
+                          dti_matmul_part leaving[4], dti_matmul_part *staying);
+
 /* What a coordinate has of a run of global indices, in local ones. */
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);
 
@@ -168,12 +188,13 @@ dtensor_status dti_matmul_run(dti_matmul_job *job);
 
 /* While transfers travel, the product is computed in tiles of so many rows and columns, and between
  * them the transfers are helped along: small ones, but still large for BLAS. */
-enum { DTI_MATMUL_TILE = 512 };
+enum { DTI_MATMUL_TILE = 768 };
 
-/* A part of the product: local rows and columns. */
-typedef struct dti_matmul_part {
-  int64_t begin[2], length[2];
-} dti_matmul_part;
+/* The length of tiles that divide so much evenly, but for what BLAS works in. */
+static inline int64_t dti_matmul_tile(int64_t length) {
+  const int64_t tiles = (length + DTI_MATMUL_TILE - 1) / DTI_MATMUL_TILE;
+  return tiles > 1 ? ((length + tiles - 1) / tiles + 15) / 16 * 16 : length;
+}
 
 /* part += the product over the local k [begin, end). first: nothing was added to this part before,
  * so beta counts. Transfers on their way are helped along. */

@@ -53,7 +53,7 @@ static void compute_panels(dti_pipeline *p, int64_t step, int64_t first, int64_t
   const int64_t *shape = job->c.shape;
   int started = p->started;
   dti_matmul_part tile;
-  for (int d = 0; d < 2; d++) tile.length[d] = job->is_tiled ? DTI_MATMUL_TILE : shape[d];
+  for (int d = 0; d < 2; d++) tile.length[d] = job->is_tiled ? dti_matmul_tile(shape[d]) : shape[d];
   for (tile.begin[0] = 0; tile.begin[0] < shape[0]; tile.begin[0] += tile.length[0])
     for (tile.begin[1] = 0; tile.begin[1] < shape[1]; tile.begin[1] += tile.length[1]) {
       dti_matmul_part part = tile;
@@ -118,33 +118,56 @@ static void run_step(dti_pipeline *p, int64_t step, int64_t left) {
   }
 }
 
+static void compute_part(dti_pipeline *p, int64_t n, const dti_run runs[],
+                         const dti_matmul_part *part) {
+  int started = p->started;
+  if (part->length[0] > 0 && part->length[1] > 0) compute(p, n, runs, part, &started);
+}
+
+/* Of a slice of the product, what leaves this rank or what stays. */
+static void compute_slice(dti_pipeline *p, int64_t n, const dti_run runs[], int64_t slice,
+                          int leaves) {
+  const dti_matmul_job *job = p->job;
+  const dti_axis axis = dti_axis_of(&job->plan->c, job->c_dim);
+  dti_run *parts;
+  const int64_t n_parts = dti_pipeline_slice_runs(job, slice, &parts);
+  for (int64_t i = 0; i < n_parts; i++) {
+    const dti_run local = dti_matmul_local_run(&axis, job->mesh->coord, parts[i]);
+    dti_matmul_part part = whole(job), leaving[4], staying;
+    part.begin[job->c_dim] = local.begin;
+    part.length[job->c_dim] = local.length;
+    const int n_leaving = dti_matmul_split_part(job, &part, leaving, &staying);
+    for (int k = 0; k < n_leaving && leaves; k++) compute_part(p, n, runs, &leaving[k]);
+    if (!leaves) compute_part(p, n, runs, &staying);
+  }
+}
+
 /* The last panels, slice by slice of the product, each of which leaves when it is complete.
  * Multiplying cannot fail any more, as all arrays lie as BLAS takes them: nobody gets a slice that
  * is not there. */
 static void run_slices(dti_pipeline *p, int64_t left) {
   dti_matmul_job *job = p->job;
-  const dti_axis axis = dti_axis_of(&job->plan->c, job->c_dim);
   dti_run *runs = job->runs_of_fold;
   const int64_t n =
       dti_matmul_panel_runs(job, job->steps - 1, job->panels - left, job->panels, runs);
-  if (job->slices > 1) dti_pipeline_begin_slices(p);
+  if (job->slices == 1) {
+    const dti_matmul_part all = whole(job);
+    compute_part(p, n, runs, &all);
+    dti_matmul_leave(job); /* all is multiplied */
+    dti_pipeline_begin_product(p);
+    dti_pipeline_finish(p, &p->c[0]);
+    return;
+  }
+  dti_pipeline_begin_slices(p);
   for (int64_t slice = 0; slice < job->slices; slice++) {
-    dti_matmul_part part = whole(job);
-    dti_run *parts = NULL;
-    const int64_t n_parts = job->slices == 1 ? 1 : dti_pipeline_slice_runs(job, slice, &parts);
-    for (int64_t i = 0; i < n_parts; i++) {
-      if (job->slices > 1) {
-        const dti_run local = dti_matmul_local_run(&axis, job->mesh->coord, parts[i]);
-        part.begin[job->c_dim] = local.begin;
-        part.length[job->c_dim] = local.length;
-      }
-      int started = p->started;
-      compute(p, n, runs, &part, &started);
-    }
-    if (slice + 1 == job->slices) dti_matmul_leave(job); /* all is multiplied */
+    compute_slice(p, n, runs, slice, 1);
+    if (p->c[slice].transfer) dti_transfer_release_sends(p->c[slice].transfer);
+  }
+  for (int64_t slice = 0; slice < job->slices; slice++) {
+    compute_slice(p, n, runs, slice, 0);
+    if (slice + 1 == job->slices) dti_matmul_leave(job);
     if (p->c[slice].transfer) dti_transfer_release(p->c[slice].transfer);
   }
-  if (job->slices == 1) dti_pipeline_begin_product(p);
   for (int64_t slice = 0; slice < job->slices; slice++) dti_pipeline_finish(p, &p->c[slice]);
 }
 

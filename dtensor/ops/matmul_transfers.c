@@ -149,7 +149,8 @@ static dti_transfer_item item_of_product(const dti_pipeline *p) {
 /* The rows or columns of a slice. */
 int64_t dti_pipeline_slice_runs(const dti_matmul_job *job, int64_t slice, dti_run **runs) {
   *runs = job->runs_of_slices + slice * job->c_cuts.n;
-  return dti_segments_slice(&job->c_cuts, slice, slice + 1, job->slices, *runs);
+  return dti_segments_slice(&job->c_cuts, slice > 0 ? job->slice_end[slice - 1] : 0,
+                            job->slice_end[slice], job->slice_grains, *runs);
 }
 
 /* Before they are computed. */

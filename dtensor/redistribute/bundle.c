@@ -9,8 +9,8 @@ static _Thread_local uint64_t bundles;
 
 /* Go on with what a transfer has kept back, if nothing is in its way. */
 static void let_go(dti_transfer *t) {
-  if (t->state != DTI_TRANSFER_MOVING || !t->is_ready || !t->has_turn) return;
-  const dtensor_status status = dti_leg_release(dti_transfer_leg(t));
+  if (t->state != DTI_TRANSFER_MOVING || !t->has_turn) return;
+  const dtensor_status status = dti_leg_release(dti_transfer_leg(t), t->hold);
   if (status != DTENSOR_OK) dti_transfer_lose(t, status);
 }
 
@@ -65,10 +65,11 @@ static void start(int n, const dti_transfer_item items[], dti_transfer *const tr
     t->bundle = bundles;
     t->number = i;
     t->at_once = at_once;
-    t->is_ready = !items[i].is_late;
+    t->hold = items[i].is_late ? DTI_HOLD_SOURCE : DTI_HOLD_NOTHING;
     t->has_turn = i < at_once;
     t->state = DTI_TRANSFER_MOVING;
-    dti_transfer_leg(t)->hold = t->is_ready && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
+    dti_transfer_leg(t)->hold =
+        t->hold == DTI_HOLD_NOTHING && t->has_turn ? DTI_HOLD_RECEIVES : DTI_HOLD_SOURCE;
     dti_transfer_join(t);
   }
   for (int i = 0; i < n; i++) {
@@ -102,7 +103,12 @@ dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtens
   return status;
 }
 
+void dti_transfer_release_sends(dti_transfer *transfer) {
+  transfer->hold = DTI_HOLD_OWN;
+  let_go(transfer);
+}
+
 void dti_transfer_release(dti_transfer *transfer) {
-  transfer->is_ready = 1;
+  transfer->hold = DTI_HOLD_NOTHING;
   let_go(transfer);
 }

@@ -240,7 +240,7 @@ dtensor_status dti_exchange_leg_start(dti_leg *leg) {
 static int collect(dti_leg *leg) {
   if (leg->collected) return 1;
   int64_t verdict = DTI_ALL_IS_WELL;
-  if (leg->hold == DTI_HOLD_SOURCE ||
+  if (leg->hold >= DTI_HOLD_OWN ||
       !dti_leg_post(leg, dti_agree_value(leg->failure, dti_comm_rank(leg->comm))) ||
       !dti_leg_all_posted(leg, &verdict))
     return 0;

@@ -39,9 +39,9 @@ dtensor_status dti_leg_start(dti_leg *leg) {
   return dti_leg_is_gather(leg) ? dti_gather_leg_start(leg) : dti_exchange_leg_start(leg);
 }
 
-dtensor_status dti_leg_release(dti_leg *leg) {
-  if (leg->hold == DTI_HOLD_NOTHING) return DTENSOR_OK;
-  leg->hold = DTI_HOLD_NOTHING;
+dtensor_status dti_leg_release(dti_leg *leg, dti_hold hold) {
+  if (leg->hold <= hold) return DTENSOR_OK;
+  leg->hold = hold;
   return dti_streams_push(leg);
 }
 

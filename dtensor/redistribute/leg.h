@@ -61,6 +61,7 @@ enum { DTI_LEG_FEW = 4 };
 typedef enum dti_hold {
   DTI_HOLD_NOTHING,
   DTI_HOLD_RECEIVES, /* other sends are announced first (stream.h) */
+  DTI_HOLD_OWN,      /* what other ranks get is ready, what stays here is not: nothing is read */
   DTI_HOLD_SOURCE    /* the source is not ready: only receives are posted */
 } dti_hold;
 
@@ -128,9 +129,9 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict);
  * leg, after the one before it. */
 dtensor_status dti_leg_start(dti_leg *leg);
 
-/* Go on with what leg->hold has kept back. Start, release and advance return an error only if the
- * leg's messages are lost (dti_batch_send()). */
-dtensor_status dti_leg_release(dti_leg *leg);
+/* Go on with what leg->hold has kept back, and `hold` does not. Start, release and advance return an
+ * error only if the leg's messages are lost (dti_batch_send()). */
+dtensor_status dti_leg_release(dti_leg *leg, dti_hold hold);
 
 /* *done: everything has arrived and is in its place, or leg->failure tells why not, and nobody
  * needs this rank's arrays. */

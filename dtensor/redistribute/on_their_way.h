@@ -30,7 +30,7 @@ struct dti_transfer {
   uint64_t bundle; /* 0: it was begun by itself */
   int number;      /* in its bundle */
   int at_once;     /* so many of it have a turn: when one is complete, that so far behind it */
-  int is_ready;    /* its source is */
+  dti_hold hold;   /* what its source is not ready for */
   int has_turn;    /* it may send */
 };
 

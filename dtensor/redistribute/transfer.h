@@ -55,6 +55,9 @@ dtensor_status dti_transfers_begin(int n, const dti_transfer_item items[], dtens
  * wait. */
 void dti_transfer_release(dti_transfer *transfer);
 
+/* Before that: what other ranks get of the source is ready, what stays here is not. Local. */
+void dti_transfer_release_sends(dti_transfer *transfer);
+
 /* Advance all transfers of this thread without blocking. *done: 1 if this one is complete; the
  * status is its outcome then. */
 dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);

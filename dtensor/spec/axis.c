@@ -21,6 +21,13 @@ static dti_split split_at(const dti_axis *axis, int level, int64_t n) {
   return dti_split_of(axis->p[level], n, axis->parts[level]);
 }
 
+int dti_axis_is_periodic(const dti_axis *axis) {
+  for (int level = 0; level < axis->levels; level++)
+    if (axis->p[level].kind == DTENSOR_SHARD_CYCLIC || axis->p[level].kind == DTENSOR_SHARD_STRIDED)
+      return 1;
+  return 0;
+}
+
 int64_t dti_axis_length(const dti_axis *axis, const int64_t coord[]) {
   int64_t n = axis->size;
   for (int level = 0; level < axis->levels; level++) {

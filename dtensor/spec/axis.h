@@ -22,6 +22,9 @@ typedef struct dti_axis {
 
 dti_axis dti_axis_of(const dti_layout *layout, int dim);
 
+/* 1 if what a coordinate owns may be many runs. */
+int dti_axis_is_periodic(const dti_axis *axis);
+
 /* Where a coordinate (of the whole mesh) stands on an axis. */
 int64_t dti_axis_length(const dti_axis *axis, const int64_t coord[]);
 int64_t dti_axis_offset(const dti_axis *axis, const int64_t coord[]);
