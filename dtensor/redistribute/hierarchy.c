@@ -127,15 +127,15 @@ static dtensor_status make_room_for_chunk(dti_hierarchy *h) {
 
 static dtensor_status make_batch(dti_leg *leg) {
   dti_hierarchy *h = leg->hierarchy;
-  for (int i = 0; i < h->receives; i++) h->to_receive += pieces_of(&h->receive[i]);
-  h->receives_open = h->to_receive;
-  int64_t pieces = h->to_receive;
+  for (int i = 0; i < h->receives; i++) h->receives_open += pieces_of(&h->receive[i]);
+  int64_t pieces = h->receives_open;
   for (int i = 0; i < h->sends; i++) pieces += pieces_of(&h->send[i]);
   if (pieces == 0) return DTENSOR_OK;
   h->done = malloc((size_t)pieces * sizeof *h->done);
+  h->is_receive = malloc((size_t)pieces);
   size_t *bytes = malloc((size_t)pieces * sizeof *bytes);
   dtensor_status status = DTENSOR_OK;
-  if (!h->done || !bytes)
+  if (!h->done || !h->is_receive || !bytes)
     status = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a table of %lld messages", (long long)pieces);
   for (int64_t i = 0; status == DTENSOR_OK && i < pieces; i++) bytes[i] = DTI_STREAM_CHUNK;
   if (status == DTENSOR_OK) status = dti_batch_create(leg->comm, pieces, bytes, &h->batch);
@@ -172,6 +172,7 @@ void dti_hierarchy_free(dti_leg *leg) {
   dti_node_plans_free(&h->plans);
   free(h->room.cut);
   free(h->done);
+  free(h->is_receive);
   dti_free(h->index);
   free(h);
 }

@@ -18,8 +18,9 @@ typedef struct dti_freight {
   int carrier; /* there: rank of leg->comm */
   dti_manifest manifest;
   char *buffer;
-  /* Of what is sent: how much is packed and on its way, in bytes, and what comes next. */
-  int64_t packed, sent;
+  int64_t started; /* bytes that are on their way, or may come */
+  /* Of what is sent: how much is packed, in bytes, and what comes next. */
+  int64_t packed;
   int64_t item, chunk;
 } dti_freight;
 
@@ -31,11 +32,13 @@ typedef struct dti_hierarchy {
   dti_chunk_room room;         /* for one chunk that is packed */
   int64_t workspace;
 
-  dti_batch *batch;                  /* NULL: no messages, or they were given up */
-  int64_t *done;                     /* room for what a test reports */
-  int64_t to_receive, receives_open; /* pieces; they are the first operations of the batch */
-  int is_collected;                  /* what comes from this node is in its place */
-  int has_told;                      /* that all has arrived that this rank receives */
+  dti_batch *batch;      /* NULL: no messages, or they were given up */
+  int64_t *done;         /* room for what a test reports */
+  char *is_receive;      /* by operation of the batch */
+  int64_t operations;    /* pieces that are started */
+  int64_t receives_open; /* pieces */
+  int is_collected;      /* what comes from this node is in its place */
+  int has_told;          /* that all has arrived that this rank receives */
 } dti_hierarchy;
 
 /* The number of ranks on a node, and the k-th of them; and which of `members` on a node carries to

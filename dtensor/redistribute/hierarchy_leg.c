@@ -15,7 +15,7 @@ dtensor_status dti_hierarchy_leg_prepare(dti_leg *leg) {
   return dti_hierarchy_prepare(leg);
 }
 
-/* ---- Sending ---- */
+/* ---- Messages ---- */
 
 static int64_t piece_bytes(const dti_freight *f, int64_t begin) {
   const int64_t left = f->manifest.bytes - begin;
@@ -52,36 +52,36 @@ static void pack_chunk(const dti_leg *leg, dti_freight *f) {
 }
 
 /* Pack and send one more piece of a freight. */
-static dtensor_status send_piece(const dti_leg *leg, dti_freight *f) {
-  const int64_t bytes = piece_bytes(f, f->sent);
-  while (f->packed < f->sent + bytes && leg->failure == DTENSOR_OK) pack_chunk(leg, f);
-  DTI_TRY(dti_batch_send(leg->hierarchy->batch, f->buffer + f->sent, (size_t)bytes, f->carrier,
-                         leg->tag));
-  f->sent += bytes;
+static dtensor_status send_piece(const dti_leg *leg, dti_freight *f, size_t bytes) {
+  while (f->packed < f->started + (int64_t)bytes && leg->failure == DTENSOR_OK) pack_chunk(leg, f);
+  return dti_batch_send(leg->hierarchy->batch, f->buffer + f->started, bytes, f->carrier, leg->tag);
+}
+
+static dtensor_status receive_piece(const dti_leg *leg, dti_freight *f, size_t bytes) {
+  return dti_batch_recv(leg->hierarchy->batch, f->buffer + f->started, bytes, f->carrier, leg->tag);
+}
+
+/* One piece of each freight. *more: something is left. */
+static dtensor_status start_pieces(const dti_leg *leg, dti_freight *freight, int n, int receives,
+                                   int *more) {
+  dti_hierarchy *h = leg->hierarchy;
+  for (dti_freight *f = freight; f < freight + n && h->batch; f++) {
+    if (f->started == f->manifest.bytes) continue;
+    const int64_t bytes = piece_bytes(f, f->started);
+    h->is_receive[h->operations++] = (char)receives;
+    DTI_TRY(receives ? receive_piece(leg, f, (size_t)bytes) : send_piece(leg, f, (size_t)bytes));
+    f->started += bytes;
+    *more |= f->started < f->manifest.bytes;
+  }
   return DTENSOR_OK;
 }
 
-/* One piece to each node. *more: something is left. */
-static dtensor_status send_some(const dti_leg *leg, int *more) {
+/* Of what goes to other nodes, then of what comes: sends are announced first (stream.h). */
+static dtensor_status start_some(const dti_leg *leg, int *more) {
   dti_hierarchy *h = leg->hierarchy;
   *more = 0;
-  for (int i = 0; i < h->sends && h->batch; i++) {
-    dti_freight *f = &h->send[i];
-    if (f->sent < f->manifest.bytes) DTI_TRY(send_piece(leg, f));
-    *more |= f->sent < f->manifest.bytes;
-  }
-  return DTENSOR_OK;
-}
-
-static dtensor_status post_receives(const dti_leg *leg) {
-  const dti_hierarchy *h = leg->hierarchy;
-  for (int i = 0; i < h->receives && h->batch; i++) {
-    const dti_freight *f = &h->receive[i];
-    for (int64_t at = 0; at < f->manifest.bytes; at += piece_bytes(f, at))
-      DTI_TRY(dti_batch_recv(h->batch, f->buffer + at, (size_t)piece_bytes(f, at), f->carrier,
-                             leg->tag));
-  }
-  return DTENSOR_OK;
+  DTI_TRY(start_pieces(leg, h->send, h->sends, 0, more));
+  return start_pieces(leg, h->receive, h->receives, 1, more);
 }
 
 /* ---- Parcels ---- */
@@ -144,7 +144,7 @@ static void count(const dti_leg *leg) {
 dtensor_status dti_hierarchy_leg_start(dti_leg *leg) {
   dti_leg_fill(leg);
   count(leg);
-  return post_receives(leg);
+  return DTENSOR_OK;
 }
 
 /* Neighbours that had failed before they posted have nothing that could be sent. */
@@ -153,7 +153,7 @@ static void check_neighbours(dti_leg *leg) {
     dti_leg_fail(leg, dti_agree_verdict(DTENSOR_OK, dti_near_verdict(leg)));
 }
 
-/* Send what this rank carries, then read what lies on this node, as soon as all of its ranks are
+/* Start what this rank carries, then read what lies on this node, as soon as all of its ranks are
  * here. *done: all of that has happened. */
 static dtensor_status collect(dti_leg *leg, int *done) {
   dti_hierarchy *h = leg->hierarchy;
@@ -164,7 +164,7 @@ static dtensor_status collect(dti_leg *leg, int *done) {
   if (leg->node && !dti_node_all_posted(leg->node, leg->meeting)) return DTENSOR_OK;
   check_neighbours(leg);
   int more;
-  DTI_TRY(send_some(leg, &more));
+  DTI_TRY(start_some(leg, &more));
   if (more) return DTENSOR_OK;
   if (leg->failure == DTENSOR_OK) settle(leg, 0);
   *done = h->is_collected = 1;
@@ -178,7 +178,7 @@ static dtensor_status test_messages(dti_leg *leg, int64_t *open) {
   if (!h->batch) return DTENSOR_OK;
   DTI_TRY(dti_batch_test(h->batch, h->done, &n, open));
   dti_leg_fail(leg, dti_batch_failure(h->batch));
-  for (int64_t i = 0; i < n; i++) h->receives_open -= h->done[i] < h->to_receive;
+  for (int64_t i = 0; i < n; i++) h->receives_open -= h->is_receive[h->done[i]];
   return DTENSOR_OK;
 }
 
