@@ -1,26 +1,30 @@
-/* network [--quick] [--csv FILE] [GROUP...]: run by ./run bench --network on virtual nodes, one
- * rank on each. Groups of rows: overlap, matmul; all if none is named. */
+/* network [--quick] [--csv FILE] [GROUP...]: run by ./run bench --network on virtual nodes. Groups
+ * of rows: overlap and matmul with one rank on each node, engines with several; those that can be
+ * if none is named. */
 #include "benchmarks/network/network.h"
 
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The rows are about the wire: no two ranks may share memory. */
-static int are_nodes_apart(MPI_Comm comm) {
+/* The most ranks on a node. */
+static int ranks_per_node(MPI_Comm comm) {
   MPI_Comm node;
   int size;
   MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
   MPI_Comm_size(node, &size);
   MPI_Comm_free(&node);
   MPI_Allreduce(MPI_IN_PLACE, &size, 1, MPI_INT, MPI_MAX, comm);
-  return size == 1;
+  return size;
 }
 
 static const struct {
   const char *name;
   void (*run)(network *w);
-} groups[] = {{"overlap", network_overlap}, {"matmul", network_matmul}};
+  int shares_nodes; /* else its rows are about the wire: no two ranks may share memory */
+} groups[] = {{"overlap", network_overlap, 0},
+              {"matmul", network_matmul, 0},
+              {"engines", network_engines, 1}};
 enum { GROUPS = sizeof groups / sizeof *groups };
 
 static void refuse(const network *w, const char *why) {
@@ -44,7 +48,7 @@ static unsigned read_arguments(network *w, int argc, char **argv, const char **c
     unsigned group = 0;
     for (int g = 0; g < GROUPS; g++)
       if (strcmp(argv[i], groups[g].name) == 0) group = 1u << g;
-    if (group == 0) refuse(w, "usage: network [--quick] [--csv FILE] [overlap] [matmul]");
+    if (group == 0) refuse(w, "usage: network [--quick] [--csv FILE] [overlap] [matmul] [engines]");
     named |= group;
   }
   return named > 0 ? named : ~0u;
@@ -58,19 +62,21 @@ int main(int argc, char **argv) {
   MPI_Comm_size(w.comm, &w.ranks);
   const char *csv = NULL;
   const unsigned named = read_arguments(&w, argc, argv, &csv);
-  if (w.ranks < 2 || !are_nodes_apart(w.comm))
-    refuse(&w, "needs two nodes or more, with one rank on each");
+  const int per_node = ranks_per_node(w.comm);
+  if (w.ranks == per_node) refuse(&w, "needs two nodes or more");
   network_ok(&w, dtensor_init_device_mesh(w.comm, 1, (int64_t[]){-1}, NULL, &w.mesh), "mesh");
   w.threads = dtensor_mesh_threads(w.mesh);
   omp_set_num_threads(w.threads); /* the peers get what the library takes */
   if (w.rank == 0 && csv) w.csv = measure_csv_open(w.comm, csv);
 
   network_print_header(&w);
-  network_wire(&w);
-  network_measure_compute(&w);
-  network_measure_traffic(&w);
+  if (per_node == 1) {
+    network_wire(&w);
+    network_measure_compute(&w);
+    network_measure_traffic(&w);
+  }
   for (int g = 0; g < GROUPS; g++)
-    if (named & (1u << g)) groups[g].run(&w);
+    if (named & (1u << g) && groups[g].shares_nodes == (per_node > 1)) groups[g].run(&w);
   dtensor_mesh_destroy(&w.mesh);
   if (w.csv) fclose(w.csv);
   if (w.rank == 0 && (w.failed || w.missed))

@@ -1,4 +1,4 @@
-/* Benchmarks of communication behind compute, on nodes that a slow wire joins. */
+/* Benchmarks on nodes that a slow wire joins: of communication behind compute, of plans. */
 #ifndef DTENSOR_BENCHMARKS_NETWORK_NETWORK_H_
 #define DTENSOR_BENCHMARKS_NETWORK_NETWORK_H_
 
@@ -70,5 +70,6 @@ double network_floor(const network *w, double communication, double computation)
 void network_wire(network *w); /* first: measures w->wire */
 void network_overlap(network *w);
 void network_matmul(network *w);
+void network_engines(network *w);
 
 #endif
