@@ -1,6 +1,6 @@
 #!/bin/bash
 # network_test.sh NETWORK VIRTUAL_NODES
-# The network benchmark on two virtual nodes, small; and that nothing of the nodes is left, also when they are stopped.
+# The network benchmark on two virtual nodes, small, with one rank on each and with two; and that nothing of the nodes is left, also when they are stopped.
 set -eu
 network=$PWD/$1 virtual_nodes=$PWD/$2
 scripts=$(dirname "$virtual_nodes")
@@ -52,6 +52,12 @@ fi
 $(cat "$scratch/out")"
 grep -q 'WRONG RESULT' "$scratch/out" && fail "$(grep 'WRONG RESULT' "$scratch/out")"
 for op in 'MPI ring exchange' 'bare sockets alone' 'overlapped' 'one after the other' 'matmul' 'its steps in turn'; do
+  grep -q "^$op," "$scratch/rows.csv" || fail "no row '$op' in the CSV"
+done
+(start 2 200 "$scripts/mpirun_on_nodes.sh" 2 2 1 "$network" --quick --csv "$scratch/rows.csv") >"$scratch/out" 2>&1 ||
+  fail "the benchmark with 2 ranks per node: $(cat "$scratch/out")"
+grep -q 'WRONG RESULT' "$scratch/out" && fail "$(grep 'WRONG RESULT' "$scratch/out")"
+for op in 'calibrated link' direct hierarchical 'as planned'; do
   grep -q "^$op," "$scratch/rows.csv" || fail "no row '$op' in the CSV"
 done
 [[ $(grep -v '^#' "$scratch/rows.csv" | sed 's/"[^"]*"//g' | awk -F, '{print NF}' | sort -u) == 17 ]] ||
