@@ -1,6 +1,7 @@
 #!/bin/bash
 # network_test.sh NETWORK VIRTUAL_NODES
-# The network benchmark on two virtual nodes, small, with one rank on each and with two; and that nothing of the nodes is left, also when they are stopped.
+# The network benchmark on two virtual nodes, small, with one rank on each and with two; and that nothing of the nodes is
+# left, also when they are stopped.
 set -eu
 network=$PWD/$1 virtual_nodes=$PWD/$2
 scripts=$(dirname "$virtual_nodes")
