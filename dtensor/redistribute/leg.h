@@ -129,8 +129,8 @@ int dti_leg_all_posted(const dti_leg *leg, int64_t *verdict);
  * leg, after the one before it. */
 dtensor_status dti_leg_start(dti_leg *leg);
 
-/* Go on with what leg->hold has kept back, and `hold` does not. Start, release and advance return an
- * error only if the leg's messages are lost (dti_batch_send()). */
+/* Go on with what leg->hold has kept back, and `hold` does not. Start, release and advance return
+ * an error only if the leg's messages are lost (dti_batch_send()). */
 dtensor_status dti_leg_release(dti_leg *leg, dti_hold hold);
 
 /* *done: everything has arrived and is in its place, or leg->failure tells why not, and nobody
