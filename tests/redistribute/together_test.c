@@ -122,13 +122,13 @@ DTEST_NODES(Together, NothingIsReadBeforeItIsThere, {1, 1}, {2, 1}, {3, 1}, {4, 
 
 /* Messages leave before the rest of the source is there, which is read when it is. */
 DTEST_NODES(Together, WhatLeavesNeedNotWaitForWhatStays, {1, 1}, {2, 1}, {3, 1}, {4, 2}, {6, 3}) {
-  static const char *const moves[][2] = {{"P(sum)", "S0"}, {"S0", "S1"}, {"S1", "S0"}};
+  static const char *const shards[][2] = {{"P(sum)", "S0"}, {"S0", "S1"}, {"S1", "S0"}};
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
-  for (size_t m = 0; m < sizeof moves / sizeof *moves; m++) {
+  for (size_t m = 0; m < sizeof shards / sizeof *shards; m++) {
     pieces all, other;
-    REQUIRE_OK(make(mesh, 37, 150, moves[m][0], moves[m][1], &all));
-    REQUIRE_OK(make(mesh, 37, 150, moves[m][0], moves[m][1], &other));
+    REQUIRE_OK(make(mesh, 37, 150, shards[m][0], shards[m][1], &all));
+    REQUIRE_OK(make(mesh, 37, 150, shards[m][0], shards[m][1], &other));
     double *data = all.from->data;
     for (int64_t i = 0; i < all.from->local_numel; i++) data[i] = -1;
     for (int i = 0; i < PIECES; i++) all.item[i].is_late = 1;
