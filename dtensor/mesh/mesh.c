@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
+#include "dtensor/comm/node.h"
 #include "dtensor/mesh/build.h"
 #include "dtensor/spec/layout.h"
 
@@ -35,6 +36,18 @@ static int copy_lists(dtensor_mesh *mesh, const int ranks[], const char *const n
   return mesh->ranks != NULL;
 }
 
+/* 1 if the ranks of every line along m live on one node. */
+static int is_inside_nodes(const dtensor_mesh *mesh, int m) {
+  const int64_t step = dti_numel(mesh->ndim - m - 1, mesh->shape + m + 1);
+  for (int64_t place = 0; place < mesh->size; place++) {
+    const int64_t first = place - place / step % mesh->shape[m] * step;
+    if (dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, place)) !=
+        dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, first)))
+      return 0;
+  }
+  return 1;
+}
+
 dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], const int ranks[],
                                const char *const names[], dtensor_mesh **out) {
   static atomic_uint_least64_t serials;
@@ -56,6 +69,8 @@ dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], 
     dti_mesh_unravel(ndim, shape, mesh->rank, mesh->coord);
   else
     for (int i = 0; i < ndim; i++) mesh->coord[i] = -1;
+  for (int m = 0; m < ndim; m++)
+    if (is_inside_nodes(mesh, m)) mesh->inside_nodes |= 1u << m;
   *out = mesh;
   return DTENSOR_OK;
 }

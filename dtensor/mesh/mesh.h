@@ -13,7 +13,8 @@ struct dtensor_mesh {
   int64_t shape[DTENSOR_MAX_NDIM];
   int64_t coord[DTENSOR_MAX_NDIM]; /* of this rank; all -1 outside of the mesh */
   int64_t size, rank;              /* all ranks; row-major place of this one, or -1 */
-  char *names[DTENSOR_MAX_NDIM];   /* NULL: no names */
+  unsigned inside_nodes; /* bit m: the ranks of every line along dimension m are on one node */
+  char *names[DTENSOR_MAX_NDIM]; /* NULL: no names */
   int threads;
   int *ranks;     /* the rank in `root` of every place, row-major; NULL: place i is rank i */
   dti_comm *root; /* the library's duplicate of the user's communicator */

@@ -29,8 +29,8 @@ static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *
 static dtensor_status add_operand(const dti_matmul_job *job, const dti_operand *operand,
                                   int64_t *bytes) {
   *bytes += operand->read.bytes_received;
-  if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
-  const dti_layout *from = &operand->source->layout, *to = operand->work;
+  if (!dti_operand_arrives(operand)) return DTENSOR_OK;
+  const dti_layout *from = &operand->source->layout, *to = &operand->carried;
   const int is_whole = job->steps == 1 && (job->panels == 1 || !operand->is_panelled);
   for (int64_t step = 0; step < job->steps; step++)
     for (int64_t panel = 0; panel < (is_whole ? 1 : job->panels); panel++) {
@@ -56,6 +56,7 @@ static dtensor_status fill_info(const dti_matmul_job *job, dtensor_matmul_info *
   info->slices = job->slices;
   info->a_in_place = job->a.mode == DTI_OPERAND_IN_PLACE;
   info->b_in_place = job->b.mode == DTI_OPERAND_IN_PLACE;
+  info->bytes_in_place = job->a.read.bytes_received + job->b.read.bytes_received;
   info->workspace = job->workspace;
   info->compute = plan->compute;
   info->communication = plan->communication;
@@ -82,7 +83,8 @@ __attribute__((format(printf, 2, 3))) static void write_line(page *p, const char
 }
 
 static void write_operand(page *p, const char *name, const dti_operand *operand, int64_t bytes) {
-  static const char *const modes[] = {"is there", "is read in place", "comes in messages"};
+  static const char *const modes[] = {"is there", "is read in place", "comes in messages",
+                                      "comes once to each node"};
   char from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
   write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes\n", name,
              dti_layout_text(&operand->source->layout, from, sizeof from),

@@ -219,6 +219,7 @@ dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmu
   plan->received[1] = b.bytes;
   plan->received[2] = c.bytes;
   plan->workspace = operands + product;
+  plan->product = product;
   plan->compute = longest(&plan->c, 0) * longest(&plan->c, 1) * k * problem->speed.madd;
   plan->communication =
       a.wire + b.wire + c.wire + (a.starts + b.starts) * (double)plan->steps + c.starts;

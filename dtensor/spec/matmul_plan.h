@@ -55,6 +55,7 @@ typedef struct dti_matmul_plan {
   dti_layout out;     /* how the product lies in the end */
   double received[3]; /* bytes per rank: of a, of b, and of the product on its way from c to out */
   double workspace;   /* bytes per rank: operands that were moved, and c if it is not out */
+  double product;     /* of these, c */
   int64_t steps;      /* the k of a rank is worked off in so many steps, one after the other */
   double compute, communication, seconds; /* predicted; seconds: of both, overlapped */
 } dti_matmul_plan;

@@ -328,3 +328,8 @@ DTEST_WORLD(Matmul, OperandsMayChangeAsSoonAsItReturns, 2, 3, 4) {
   }
   dtensor_mesh_destroy(&mesh);
 }
+
+/* What comes from other nodes is dealt out among the ranks of one. */
+DTEST_NODES(Matmul, RandomProductsOnNodes, {4, 2}, {6, 2}, {6, 3}, {6, 4}, {3, 2}, {8, 4}) {
+  random_products(world, 20261125);
+}

@@ -70,6 +70,7 @@ typedef struct dtensor_matmul_info {
   int64_t panels, slices;            /* of k in a step, and of the product */
   int64_t bytes_a, bytes_b,
       bytes_c;                /* received, or read at the neighbours', as the counters will count */
+  int64_t bytes_in_place; /* of these, what is read in the memory of ranks of the same node */
   int a_in_place, b_in_place; /* read where it lies, in this rank's or a neighbour's memory */
   int64_t workspace;          /* bytes */
   double compute, communication, seconds; /* predicted; seconds: of both, overlapped */

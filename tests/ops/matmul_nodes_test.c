@@ -1,0 +1,123 @@
+/* Products on several nodes with several ranks each: what the ranks of a node have is read there,
+ * and what they need from other nodes comes once to each node. */
+#include <string.h>
+
+#include "dtensor/base/alloc.h"
+#include "dtensor/comm/node.h"
+#include "dtensor/dtensor.h"
+#include "dtensor/mesh/mesh.h"
+#include "dtensor/ops/matmul_job.h"
+#include "tests/harness/world.h"
+
+/* Small integers, so that every order of summing gives the same. */
+static dtensor *numbers(dtensor_mesh *mesh, const char *placements, int64_t rows, int64_t columns,
+                        int64_t step) {
+  dtensor_placement p[2];
+  double global[rows * columns + 1];
+  dtensor *x = NULL;
+  for (int64_t i = 0; i < rows * columns; i++) global[i] = (double)(i * step % 11) - 5;
+  EXPECT_OK(dtensor_placements_parse(placements, mesh->ndim, p));
+  EXPECT_OK(dtensor_distribute_tensor(mesh, DTENSOR_F64, 2, (int64_t[]){rows, columns}, global, -1,
+                                      p, &x));
+  return x;
+}
+
+typedef struct product {
+  int64_t m, n, k;
+  const char *a, *b, *c; /* c: of a tensor that the product is added to, or NULL */
+  dtensor_operand_form a_form, b_form;
+} product;
+
+/* The product, all of it, and what was told of it before. */
+static bool multiply(dtensor_mesh *mesh, const product *p, int64_t max_bytes,
+                     dtensor_matmul_info *info, double whole[]) {
+  const bool at = p->a_form != DTENSOR_AS_IS, bt = p->b_form != DTENSOR_AS_IS;
+  dtensor *a = numbers(mesh, p->a, at ? p->k : p->m, at ? p->m : p->k, 3);
+  dtensor *b = numbers(mesh, p->b, bt ? p->n : p->k, bt ? p->k : p->n, 7);
+  dtensor *c = p->c ? numbers(mesh, p->c, p->m, p->n, 5) : NULL, *out = NULL;
+  dtensor_matmul_opts opts = {
+      .a_form = p->a_form, .b_form = p->b_form, .out = c, .max_bytes = max_bytes};
+  if (c) {
+    opts.alpha = dtensor_real(2);
+    opts.beta = dtensor_real(-3);
+  }
+  dtensor_comm_counts counts;
+  bool good = EXPECT_OK(dtensor_explain_matmul(a, b, &opts, info, NULL, 0));
+  dtensor_comm_stats_reset();
+  good = good && EXPECT_OK(dtensor_matmul_ex(a, b, &opts, &out));
+  dtensor_comm_stats(&counts);
+  good = good && EXPECT_EQ(counts.bytes_received, info->bytes_a + info->bytes_b + info->bytes_c);
+  good = good && EXPECT_OK(dtensor_full_tensor(out, whole));
+  dtensor_destroy(&out);
+  dtensor_destroy(&c);
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
+  return good;
+}
+
+enum { MOST = 100 * 100 };
+
+/* Compare with the same in panels that come to every rank by itself. */
+static bool is_right(dtensor_mesh *mesh, const product *p, int64_t max_bytes,
+                     dtensor_matmul_info *info) {
+  double whole[MOST], other[MOST];
+  dtensor_matmul_info unused;
+  bool good = EXPECT_LE(p->m * p->n, MOST) && multiply(mesh, p, max_bytes, info, whole);
+  dti_matmul_force_panels(3);
+  good = good && multiply(mesh, p, 0, &unused, other);
+  dti_matmul_force_panels(0);
+  good = good && EXPECT_MEMEQ(whole, other, (size_t)(p->m * p->n) * sizeof *whole);
+  if (!good)
+    dtest_fail(__FILE__, __LINE__, "m=%d n=%d k=%d a %s b %s c %s", (int)p->m, (int)p->n, (int)p->k,
+               p->a, p->b, p->c ? p->c : "-");
+  return good;
+}
+
+/* 1 if these ranks live on nodes of so many. */
+static bool lives_so(const test_world *world, int per_node) {
+  int on_node = 0;
+  EXPECT_OK(dti_comm_node_size(world->comm, &on_node));
+  int64_t extremes[] = {on_node, -on_node};
+  EXPECT_OK(dti_comm_allreduce(world->comm, extremes, 2, DTI_COMM_MIN));
+  return extremes[0] == per_node && -extremes[1] == per_node;
+}
+
+/* On 2 nodes of 2 ranks, what moves of a matrix of 64 x 64 doubles. */
+enum { N = 64, BYTES = N * N * 8 };
+
+DTEST_NODES(MatmulNodes, BytesOnTheWire, {4, 2}) {
+  if (world->size != 4 || !lives_so(world, 2)) return;
+  static const struct {
+    product p;
+    int64_t wire, in_place, workspace;
+  } cases[] = {
+      /* All of b goes to all: a rank has a quarter, brings another one to its node, and reads the
+       * two that its neighbour has. */
+      {{2 * N, N, N, "S(0),S(0)", "S(0),S(0)", NULL, 0, 0}, BYTES / 4, BYTES / 2, BYTES / 2},
+      {{2 * N, N, N, "S(1),S(1)", "S(1),S(1)", NULL, DTENSOR_TRANSPOSED, DTENSOR_TRANSPOSED},
+       BYTES / 4,
+       BYTES / 2,
+       BYTES / 2},
+      /* Half of the columns of b, and half of a, which is on the node. */
+      {{N, N, N, "S(0),S(0)", "S(0),S(0)", NULL, 0, 0}, BYTES / 4, BYTES / 2, BYTES / 2},
+      {{N, N, N, "S(1),S(1)", "S(1),S(1)", NULL, 0, 0}, BYTES / 4, BYTES / 2, BYTES / 2},
+      /* The ranks of a node have the same half of b, and each brings half of the rest. */
+      {{N, N, N, "S(0),R", "S(0),R", NULL, 0, 0}, BYTES / 4, BYTES / 4, BYTES / 2},
+      /* All that is needed is on the node. */
+      {{N, N, N, "S(0),S(0)", "R,S(0)", NULL, 0, 0}, 0, BYTES / 8, 0},
+      /* a is read on the node, of b every rank needs something else. */
+      {{N, N, N, "S(0),S(1)", "S(0),S(1)", NULL, 0, 0}, BYTES / 4, BYTES / 4, BYTES / 2},
+  };
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_mesh(world, 2, (int64_t[]){2, 2}, NULL, &mesh));
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    dtensor_matmul_info info;
+    const bool good = is_right(mesh, &cases[i].p, 0, &info);
+    REQUIRE_TRUE(good);
+    const int64_t wire = info.bytes_a + info.bytes_b + info.bytes_c - info.bytes_in_place;
+    if (!EXPECT_EQ(wire, cases[i].wire) || !EXPECT_EQ(info.bytes_in_place, cases[i].in_place) ||
+        !EXPECT_EQ(info.workspace, cases[i].workspace))
+      dtest_fail(__FILE__, __LINE__, "case %d", (int)i);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
