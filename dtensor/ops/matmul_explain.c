@@ -166,7 +166,7 @@ dtensor_status dtensor_explain_matmul(const dtensor *a, const dtensor *b,
       page p = {text, size, 0};
       write_text(&p, &job, info, others, n_others);
     }
-    const dtensor_status closed = dti_matmul_job_close(&job);
+    const dtensor_status closed = dti_matmul_job_close(&job, status);
     if (status == DTENSOR_OK) status = closed;
     dtensor_destroy(&out);
   }

@@ -14,8 +14,17 @@
 enum { PIECE_BYTES = 1 << 15, PANEL_LENGTH = 32, LAST_PANEL_LENGTH = 16, SLICE_LENGTH = 160 };
 
 static _Thread_local int64_t forced_panels;
+static _Thread_local int reads_nothing;
 
-void dti_matmul_force_panels(int64_t panels) { forced_panels = panels; }
+void dti_matmul_force_panels(int64_t panels) {
+  forced_panels = panels;
+  reads_nothing = panels > 0;
+}
+
+void dti_matmul_force_cuts(int64_t panels) {
+  forced_panels = panels;
+  reads_nothing = 0;
+}
 
 static int moves(const dti_layout *from, const dti_layout *to) {
   return !dti_layout_equal(from, to) && !dti_layout_is_local(from, to);
@@ -326,7 +335,7 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms) 
  * on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
   const dtensor_mesh *mesh = job->mesh;
-  if (forced_panels > 0) return DTENSOR_OK;
+  if (reads_nothing) return DTENSOR_OK;
   dti_node *node;
   DTI_TRY(dti_comm_node(comm, &node));
   job->is_in_node = node && dti_node_size(node) == dti_comm_size(comm);
@@ -380,8 +389,8 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
   return communicates ? dti_comm_agree(comm, mine) : mine;
 }
 
-dtensor_status dti_matmul_job_close(dti_matmul_job *job) {
-  const dtensor_status status = dti_matmul_part_ways(job);
+dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status) {
+  const dtensor_status parted = dti_matmul_part_ways(job, status);
   dti_operand_free(&job->a);
   dti_operand_free(&job->b);
   dti_segments_free(&job->k);
@@ -391,5 +400,5 @@ dtensor_status dti_matmul_job_close(dti_matmul_job *job) {
   dti_free(job->c_buffer);
   dti_free(job->between.data);
   dtensor_destroy(&job->sum);
-  return status;
+  return parted;
 }

@@ -190,32 +190,38 @@ typedef struct dti_matmul_job {
 } dti_matmul_job;
 
 /* Everything that one rank alone can fail at, and the ranks' agreement that none has; `mine`: what
- * this rank has failed at before. What was opened must be closed in any case: then all neighbours
- * have read what they need of the operands here. Collective over the mesh if ranks exchange
- * anything, else local. */
+ * this rank has failed at before. What was opened must be closed in any case, with the outcome:
+ * then all neighbours have read what they need of the operands here, or know that it has failed.
+ * Collective over the mesh if ranks exchange anything, else local. */
 dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *plan,
                                    const dtensor *a, const dtensor *b, dtensor *out,
                                    const dti_gemm_terms *terms, int64_t max_bytes,
                                    dtensor_status mine);
-dtensor_status dti_matmul_job_close(dti_matmul_job *job);
+dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status);
 
 /* The meeting of matmul_meet.c: which operands are read in place or carried is the same on all
  * ranks then. Collective over comm, that of the mesh. */
 dtensor_status dti_matmul_meet(dti_matmul_job *job, dti_comm *comm, dtensor_status mine);
 
-/* Where operands are carried. This rank has its buffers; so many panels have arrived in them, or it
- * has failed. */
+/* Where operands are carried: this rank has its buffers, and so many panels have arrived there. */
 void dti_matmul_show_buffers(const dti_matmul_job *job);
-void dti_matmul_tell(const dti_matmul_job *job, int64_t panels, dtensor_status status);
+void dti_matmul_tell_arrived(const dti_matmul_job *job, int64_t panels);
 
-/* Whether so many panels have arrived at all whose buffers this rank reads; and wait for that. */
+/* To all who read this rank's memory, so that they do not wait for more. */
+void dti_matmul_tell_failure(const dti_matmul_job *job, dtensor_status status);
+
+/* Whether so many panels have arrived at all whose buffers this rank reads; and wait for that.
+ * Fails if one of them has failed. */
 int dti_matmul_has_all(dti_matmul_job *job, int64_t panels);
 dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels);
 
-/* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few. */
-void dti_matmul_leave(dti_matmul_job *job);
-/* Wait for all others to leave: then this rank's memory is its own again. */
-dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
+/* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few.
+ * Fails if somebody has failed whose memory was read. */
+dtensor_status dti_matmul_finish_reading(dti_matmul_job *job);
+
+/* Wait for all others to finish: then this rank's memory is its own again. One that has failed
+ * tells them, and does not wait. */
+dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status);
 
 /* What a coordinate has of a run of global indices, in local ones. */
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);
@@ -252,5 +258,8 @@ dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *
 /* For tests: cut everything that moves into so many panels and slices, and read nothing in place
  * from other ranks; 0: as is best. Of this thread. */
 void dti_matmul_force_panels(int64_t panels);
+
+/* The same, while ranks of a node read each other's memory. */
+void dti_matmul_force_cuts(int64_t panels);
 
 #endif

@@ -60,7 +60,7 @@ static finding find_on_node(const dti_matmul_job *job, const note *const notes[]
   return all;
 }
 
-void dti_matmul_leave(dti_matmul_job *job) {
+static void leave(dti_matmul_job *job) {
   if (!job->is_met || job->has_left) return;
   job->has_left = 1;
   dti_node_leave(job->node, job->meeting);
@@ -113,7 +113,7 @@ static void decide(dti_matmul_job *job, const note *const notes[], const finding
     if (operand->reads_sources) read_sources(job, operand, notes, offers);
     reads = 1;
   }
-  if (!reads) dti_matmul_leave(job);
+  if (!reads) leave(job);
 }
 
 /* All members' notes, in `notes`. */
@@ -199,10 +199,16 @@ void dti_matmul_show_buffers(const dti_matmul_job *job) {
       own_note(job)->buffer[i] = dti_node_export(job->node, operands[i]->buffer, 1);
 }
 
-void dti_matmul_tell(const dti_matmul_job *job, int64_t panels, dtensor_status status) {
-  if (!carries(job)) return;
-  const int64_t arrived = status == DTENSOR_OK ? panels : -(int64_t)status;
+static void tell(const dti_matmul_job *job, int64_t arrived) {
   atomic_store_explicit(&own_note(job)->arrived, arrived, memory_order_release);
+}
+
+void dti_matmul_tell_arrived(const dti_matmul_job *job, int64_t panels) {
+  if (carries(job)) tell(job, panels);
+}
+
+void dti_matmul_tell_failure(const dti_matmul_job *job, dtensor_status status) {
+  if (job->is_met && !job->has_left) tell(job, -(int64_t)status);
 }
 
 /* What this rank reads comes to those who differ from it along near dimensions alone. */
@@ -264,8 +270,26 @@ dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels) {
   return DTENSOR_OK;
 }
 
-dtensor_status dti_matmul_part_ways(dti_matmul_job *job) {
+/* ---- the end */
+
+dtensor_status dti_matmul_finish_reading(dti_matmul_job *job) {
+  if (!job->is_met || job->has_left) return DTENSOR_OK;
+  /* Whoever fails tells it before his memory changes. */
+  atomic_thread_fence(memory_order_acquire);
+  const int64_t arrived = arrived_at_all(job);
+  leave(job);
+  DTI_CHECK(arrived >= 0, (dtensor_status)-arrived, "a rank of this node has failed");
+  return DTENSOR_OK;
+}
+
+dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status) {
   if (!job->is_met) return DTENSOR_OK;
-  dti_matmul_leave(job);
+  if (status != DTENSOR_OK) {
+    /* The others may wait for what this rank will never send, and will be told when it is gone. */
+    dti_matmul_tell_failure(job, status);
+    leave(job);
+    return DTENSOR_OK;
+  }
+  leave(job);
   return wait_for(job, dti_node_all_left);
 }

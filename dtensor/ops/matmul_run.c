@@ -114,7 +114,7 @@ static void tell_arrived(dti_pipeline *p) {
   while (p->arrived < p->job->panels && has_ended(&p->a[p->arrived]) &&
          has_ended(&p->b[p->arrived]))
     p->arrived++;
-  if (p->arrived > before) dti_matmul_tell(p->job, p->arrived, DTENSOR_OK);
+  if (p->arrived > before) dti_matmul_tell_arrived(p->job, p->arrived);
 }
 
 void dti_matmul_help(const dti_matmul_job *job) {
@@ -133,12 +133,9 @@ static int has_arrived(dti_pipeline *p, int64_t panel) {
 static void finish_panel(dti_pipeline *p, int64_t panel) {
   dti_pipeline_finish(p, &p->a[panel]);
   dti_pipeline_finish(p, &p->b[panel]);
-  if (p->status != DTENSOR_OK) {
-    dti_matmul_tell(p->job, 0, p->status);
-    return;
-  }
   tell_arrived(p);
-  dti_pipeline_note(p, dti_matmul_await(p->job, panel + 1));
+  if (p->status == DTENSOR_OK) dti_pipeline_note(p, dti_matmul_await(p->job, panel + 1));
+  if (p->status != DTENSOR_OK) dti_matmul_tell_failure(p->job, p->status);
 }
 
 /* The panels of a step but for the last `left` ones, which have arrived in the end too. */
@@ -155,6 +152,11 @@ static void run_step(dti_pipeline *p, int64_t step, int64_t left) {
     } while (end < panels && has_arrived(p, end));
     compute_panels(p, step, first, dti_matmul_least(end, panels - left));
   }
+}
+
+/* All is multiplied. */
+static void finish_reading(dti_pipeline *p) {
+  if (p->status == DTENSOR_OK) dti_pipeline_note(p, dti_matmul_finish_reading(p->job));
 }
 
 /* The last panels, slice by slice of the product, each of which leaves when it is complete.
@@ -180,7 +182,7 @@ static void run_slices(dti_pipeline *p, int64_t left) {
       int started = p->started;
       compute(p, n, runs, &part, &started);
     }
-    if (slice + 1 == job->slices) dti_matmul_leave(job); /* all is multiplied */
+    if (slice + 1 == job->slices) finish_reading(p);
     if (p->c[slice].transfer) dti_transfer_release(p->c[slice].transfer);
   }
   if (job->slices == 1) dti_pipeline_begin_product(p);
@@ -230,6 +232,7 @@ dtensor_status dti_matmul_run(dti_matmul_job *job) {
   for (int64_t step = 0; step < job->steps; step++)
     run_step(&p, step, step + 1 == job->steps ? left : 0);
   if (job->c_moves) run_slices(&p, left);
+  finish_reading(&p);
   if (job->between.data) dti_pipeline_spread(&p);
   if (p.status == DTENSOR_OK && (job->sum || (job->c_buffer && !job->c_moves))) add_to_out(job);
   job->under_way = NULL;

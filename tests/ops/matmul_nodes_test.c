@@ -121,3 +121,96 @@ DTEST_NODES(MatmulNodes, BytesOnTheWire, {4, 2}) {
   }
   dtensor_mesh_destroy(&mesh);
 }
+
+/* ---- one rank fails */
+
+enum { RANKS = 4, ALLOCATIONS = 14, MESSAGES = 60 };
+
+typedef struct failure {
+  const char *a, *b, *c; /* c: how the product has to lie, or NULL */
+  int memory, messages;  /* so many go well; below 0: all */
+  dtensor_status outcome[RANKS];
+  int wrong[RANKS];
+} failure;
+
+static dtensor_status fail_on_rank_1(dtensor_sim *sim, void *ctx) {
+  failure *f = ctx;
+  const test_world world = world_of_sim(sim);
+  dtensor_mesh *mesh = NULL;
+  SIM_REQUIRE_OK(world_mesh(&world, 2, (int64_t[]){2, 2}, NULL, &mesh));
+  const int64_t shape[] = {48, 48};
+  dtensor_placement p[2];
+  dtensor *a = NULL, *b = NULL, *c = NULL;
+  dtensor_matmul_opts opts = {.placements = f->c ? p : NULL};
+  SIM_REQUIRE_OK(dtensor_placements_parse(f->a, 2, p));
+  SIM_REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, shape, p, &a));
+  SIM_REQUIRE_OK(dtensor_placements_parse(f->b, 2, p));
+  SIM_REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, shape, p, &b));
+  if (f->c) SIM_REQUIRE_OK(dtensor_placements_parse(f->c, 2, p));
+  dti_matmul_force_cuts(4);
+  if (world.rank == 1) {
+    dti_alloc_fail_after(f->memory);
+    dti_comm_fail_after(f->messages);
+  }
+  f->outcome[world.rank] = dtensor_matmul_ex(a, b, &opts, &c);
+  dti_alloc_fail_after(-1);
+  dti_comm_fail_after(-1);
+  dti_matmul_force_cuts(0);
+  f->wrong[world.rank] = 0;
+  for (int64_t i = 0; c && i < dtensor_local_size(c, -1); i++)
+    f->wrong[world.rank] += ((const double *)dtensor_local_data(c))[i] != 48;
+  dtensor_destroy(&c);
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
+  dtensor_mesh_destroy(&mesh);
+  return DTENSOR_OK;
+}
+
+static const char *const failing_layouts[][3] = {{"S(0),S(0)", "S(0),S(0)", NULL},
+                                                 {"S(1),S(1)", "S(1),S(1)", NULL},
+                                                 {"S(0),R", "S(0),R", NULL},
+                                                 {"S(0),S(0)", "S(0),S(0)", "R,S(1)"}};
+
+DTEST(MatmulNodes, OutOfMemoryIsEveryones) {
+  if (dtest_comm() != MPI_COMM_NULL) return;
+  int failures = 0;
+  for (int which = 0; which < 4; which++)
+    for (int after = 0; after < ALLOCATIONS; after++) {
+      failure f = {failing_layouts[which][0],
+                   failing_layouts[which][1],
+                   failing_layouts[which][2],
+                   after,
+                   -1,
+                   {0},
+                   {0}};
+      REQUIRE_OK(dtensor_sim_run_nodes(RANKS, 2, fail_on_rank_1, &f));
+      failures += f.outcome[1] != DTENSOR_OK;
+      for (int rank = 0; rank < RANKS; rank++) {
+        EXPECT_EQ(f.outcome[rank], f.outcome[1]);
+        EXPECT_EQ(f.wrong[rank], 0);
+      }
+    }
+  EXPECT_GE(failures, 6);
+}
+
+/* Nobody waits for ever, and who is told of no failure has the product. */
+DTEST(MatmulNodes, NobodyHangsWhenMessagesFail) {
+  if (dtest_comm() != MPI_COMM_NULL) return;
+  int failures = 0, told = 0;
+  for (int which = 0; which < 4; which++)
+    for (int after = 0; after < MESSAGES; after++) {
+      failure f = {failing_layouts[which][0],
+                   failing_layouts[which][1],
+                   failing_layouts[which][2],
+                   -1,
+                   after,
+                   {0},
+                   {0}};
+      REQUIRE_OK(dtensor_sim_run_nodes(RANKS, 2, fail_on_rank_1, &f));
+      failures += f.outcome[1] != DTENSOR_OK;
+      told += f.outcome[0] != DTENSOR_OK; /* reads what rank 1 was to bring */
+      for (int rank = 0; rank < RANKS; rank++) EXPECT_EQ(f.wrong[rank], 0);
+    }
+  EXPECT_GE(failures, 10);
+  EXPECT_GE(told, 10);
+}
