@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
-#include "dtensor/comm/node.h"
 #include "dtensor/mesh/build.h"
 #include "dtensor/spec/layout.h"
 
@@ -36,18 +35,6 @@ static int copy_lists(dtensor_mesh *mesh, const int ranks[], const char *const n
   return mesh->ranks != NULL;
 }
 
-/* 1 if the ranks of every line along m live on one node. */
-static int is_inside_nodes(const dtensor_mesh *mesh, int m) {
-  const int64_t step = dti_numel(mesh->ndim - m - 1, mesh->shape + m + 1);
-  for (int64_t place = 0; place < mesh->size; place++) {
-    const int64_t first = place - place / step % mesh->shape[m] * step;
-    if (dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, place)) !=
-        dti_comm_node_of(mesh->root, dti_mesh_root_rank(mesh, first)))
-      return 0;
-  }
-  return 1;
-}
-
 dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], const int ranks[],
                                const char *const names[], dtensor_mesh **out) {
   static atomic_uint_least64_t serials;
@@ -69,8 +56,7 @@ dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], 
     dti_mesh_unravel(ndim, shape, mesh->rank, mesh->coord);
   else
     for (int i = 0; i < ndim; i++) mesh->coord[i] = -1;
-  for (int m = 0; m < ndim; m++)
-    if (is_inside_nodes(mesh, m)) mesh->inside_nodes |= 1u << m;
+  for (int m = 0; m < ndim; m++) mesh->on_node[m] = dti_mesh_run_on_node(mesh, m);
   *out = mesh;
   return DTENSOR_OK;
 }
@@ -89,6 +75,7 @@ void dtensor_mesh_destroy(dtensor_mesh **mesh_) {
     dti_comm_release(&mesh->line[i]);
     free(mesh->names[i]);
   }
+  dtensor_mesh_destroy(&mesh->by_node);
   dti_comm_release(&mesh->comm);
   dti_comm_release(&mesh->root);
   free(mesh->ranks);

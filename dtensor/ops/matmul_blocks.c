@@ -6,7 +6,7 @@
 #include "dtensor/ops/matmul_job.h"
 
 /* More blocks than this, or narrower ones, are copied together: BLAS needs room to be fast. */
-enum { STRETCHES = 64, FEW = 4, NARROW = 32 };
+enum { STRETCHES = 256, BLOCKS = 4096, FEW = 4, NARROW = 32 };
 
 /* ---- stretches: the local indices of one dimension by who has them and who gets them */
 
@@ -79,9 +79,11 @@ int dti_operand_find_blocks(dti_operand *operand) {
     operand->stretch[d] = operand->stretch_table + d * STRETCHES;
     if (!stretch_dimension(operand, d)) return 0;
   }
-  const size_t blocks = (size_t)(operand->stretches[0] * operand->stretches[1]) + 1;
+  const int64_t blocks = operand->stretches[0] * operand->stretches[1];
+  if (blocks > BLOCKS) return 0;
   free(operand->block_table);
-  operand->block = operand->block_table = malloc(blocks * sizeof *operand->block_table);
+  operand->block = operand->block_table =
+      malloc(((size_t)blocks + 1) * sizeof *operand->block_table);
   return operand->block_table != NULL;
 }
 

@@ -108,11 +108,11 @@ static void write_bound(page *p, const dti_matmul_job *job) {
 static void write_text(page *p, const dti_matmul_job *job, const dtensor_matmul_info *info,
                        const dti_matmul_plan others[], int n_others) {
   char splits[DTI_TEXT_SIZE], from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
-  const int mesh_ndim = job->mesh->ndim;
+  const int mesh_ndim = job->asked->a.mesh_ndim;
   write_line(p, "matmul [%" PRId64 ",%" PRId64 "] x [%" PRId64 ",%" PRId64 "] %s: splits %s\n",
              job->plan->a.shape[0], job->plan->a.shape[1], job->plan->b.shape[0],
              job->plan->b.shape[1], dtensor_dtype_name(job->dtype),
-             dti_matmul_splits_text(job->plan->split, mesh_ndim, splits, sizeof splits));
+             dti_matmul_splits_text(job->asked->split, mesh_ndim, splits, sizeof splits));
   write_operand(p, "a", &job->a, info->bytes_a);
   write_operand(p, "b", &job->b, info->bytes_b);
   write_line(p, "  c %s as %s: %" PRId64 " bytes\n",

@@ -7,6 +7,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/mesh/machine.h"
+#include "dtensor/spec/refine.h"
 #include "dtensor/spec/route.h"
 
 /* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
@@ -331,23 +332,74 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms) 
   return DTENSOR_OK;
 }
 
+/* ---- nodes */
+
+/* The plan over the mesh that tells ranks of a node apart; 0: there is none. Bit m of *near: its
+ * dimension m is inside of nodes. */
+static int refine(const dtensor_mesh *mesh, const dti_matmul_plan *plan, dti_matmul_plan *fine,
+                  unsigned *near) {
+  const int64_t *run = mesh->on_node;
+  *fine = *plan;
+  if (!dti_layout_refine(&plan->a, run, &fine->a) || !dti_layout_refine(&plan->b, run, &fine->b) ||
+      !dti_layout_refine(&plan->c, run, &fine->c) ||
+      !dti_layout_refine(&plan->out, run, &fine->out))
+    return 0;
+  int n = 0;
+  *near = 0;
+  for (int m = 0; m < mesh->ndim; m++) {
+    const int is_cut = run[m] > 1 && run[m] < mesh->shape[m];
+    for (int i = 0; i <= is_cut; i++) fine->split[n++] = plan->split[m];
+    if (run[m] > 1) *near |= 1u << (n - 1);
+  }
+  return 1;
+}
+
 /* Whether ranks share memory, and an operand would come in messages that this can save: the same
  * on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
   const dtensor_mesh *mesh = job->mesh;
+  const dti_layout *a = &job->a.source->layout, *b = &job->b.source->layout;
   if (reads_nothing) return DTENSOR_OK;
   dti_node *node;
   DTI_TRY(dti_comm_node(comm, &node));
   job->is_in_node = node && dti_node_size(node) == dti_comm_size(comm);
-  if (!moves(&job->a.source->layout, &job->plan->a) &&
-      !moves(&job->b.source->layout, &job->plan->b))
-    return DTENSOR_OK;
-  int64_t ranks = 1;
-  for (int m = 0; m < mesh->ndim; m++)
-    if (mesh->inside_nodes >> m & 1u) ranks *= mesh->shape[m];
-  if (!job->is_in_node && (ranks == 1 || !dti_comm_nodes_share(comm))) return DTENSOR_OK;
-  job->near = mesh->inside_nodes;
+  if (!moves(a, &job->plan->a) && !moves(b, &job->plan->b)) return DTENSOR_OK;
+  job->near = dti_mesh_inside_nodes(mesh);
+  if (!job->is_in_node) {
+    dti_layout unused;
+    unsigned near;
+    if (!dti_comm_nodes_share(comm)) return DTENSOR_OK;
+    if (dti_layout_refine(a, mesh->on_node, &unused) &&
+        dti_layout_refine(b, mesh->on_node, &unused) &&
+        refine(mesh, job->plan, &job->by_node.plan, &near) && near) {
+      job->by_node.is_used = 1;
+      job->near = near;
+    }
+    if (!job->near) return DTENSOR_OK;
+  }
   job->node = node;
+  return DTENSOR_OK;
+}
+
+static dtensor_status view(dtensor_mesh *mesh, const dtensor *x, const int64_t run[],
+                           dtensor **fine) {
+  dti_layout layout;
+  (void)dti_layout_refine(&x->layout, run, &layout); /* as it was before */
+  return dti_tensor_wrap(mesh, x->dtype, &layout, x->storage, x->data, x->stride, fine);
+}
+
+static dtensor_status go_by_node(dti_matmul_job *job) {
+  dtensor_mesh *mesh;
+  const int64_t *run = job->mesh->on_node;
+  DTI_TRY(dti_mesh_by_node(job->mesh, &mesh));
+  DTI_TRY(view(mesh, job->a.source, run, &job->by_node.a));
+  DTI_TRY(view(mesh, job->b.source, run, &job->by_node.b));
+  DTI_TRY(view(mesh, job->out, run, &job->by_node.out));
+  job->mesh = mesh;
+  job->plan = &job->by_node.plan;
+  job->a.source = job->by_node.a;
+  job->b.source = job->by_node.b;
+  job->out = job->by_node.out;
   return DTENSOR_OK;
 }
 
@@ -363,6 +415,7 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
                                    const dti_gemm_terms *terms, int64_t max_bytes,
                                    dtensor_status mine) {
   *job = (dti_matmul_job){.plan = plan,
+                          .asked = plan,
                           .mesh = a->mesh,
                           .dtype = a->dtype,
                           .out = out,
@@ -378,8 +431,11 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
     DTI_TRY(dti_mesh_comm(a->mesh, &comm));
     DTI_TRY(find_node(job, comm));
   }
-  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->a, a, &plan->a, 1, job->near);
-  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->b, b, &plan->b, 0, job->near);
+  if (mine == DTENSOR_OK && job->by_node.is_used) mine = go_by_node(job);
+  if (mine == DTENSOR_OK)
+    mine = dti_operand_prepare(&job->a, job->a.source, &job->plan->a, 1, job->near);
+  if (mine == DTENSOR_OK)
+    mine = dti_operand_prepare(&job->b, job->b.source, &job->plan->b, 0, job->near);
   if (job->node) {
     deal_out(job, &job->a);
     deal_out(job, &job->b);
@@ -400,5 +456,8 @@ dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status) 
   dti_free(job->c_buffer);
   dti_free(job->between.data);
   dtensor_destroy(&job->sum);
+  dtensor_destroy(&job->by_node.a);
+  dtensor_destroy(&job->by_node.b);
+  dtensor_destroy(&job->by_node.out);
   return parted;
 }

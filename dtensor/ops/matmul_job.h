@@ -145,6 +145,7 @@ typedef struct dti_pipeline dti_pipeline; /* matmul_pipeline.h */
 
 typedef struct dti_matmul_job {
   const dti_matmul_plan *plan;
+  const dti_matmul_plan *asked; /* over the mesh of the operands */
   dtensor_mesh *mesh;
   dtensor_dtype dtype;
   dti_gemm_terms terms;
@@ -182,6 +183,13 @@ typedef struct dti_matmul_job {
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
   int is_met, has_left, knows_buffers;
+  /* Where a mesh dimension has several ranks on each of several nodes: the same over a mesh that
+   * tells them apart (dti_mesh_by_node()), which is then that of the job. */
+  struct {
+    int is_used;
+    dti_matmul_plan plan;
+    dtensor *a, *b, *out; /* views */
+  } by_node;
 
   int64_t max_bytes;
   dti_pipeline *under_way; /* NULL: not yet */

@@ -15,9 +15,7 @@
 /* *node_dims: 0 if the tensor cannot be node-shared; the same on all ranks. */
 static dtensor_status find_node_dims(const dtensor_mesh *mesh, dti_comm *comm,
                                      const dti_layout *layout, unsigned *node_dims) {
-  *node_dims = mesh->inside_nodes;
-  for (int m = 0; m < mesh->ndim; m++)
-    if (mesh->shape[m] == 1) *node_dims &= ~(1u << m);
+  *node_dims = dti_mesh_inside_nodes(mesh);
   if (!dti_window_fits(layout, *node_dims)) *node_dims = 0;
   if (!*node_dims) return DTENSOR_OK;
   dti_node *node;

@@ -1,6 +1,6 @@
 /* Products on several nodes with several ranks each: what the ranks of a node have is read there,
  * and what they need from other nodes comes once to each node. */
-#include <string.h>
+#include <stdlib.h>
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/comm/node.h"
@@ -13,12 +13,13 @@
 static dtensor *numbers(dtensor_mesh *mesh, const char *placements, int64_t rows, int64_t columns,
                         int64_t step) {
   dtensor_placement p[2];
-  double global[rows * columns + 1];
+  double *global = malloc((size_t)(rows * columns + 1) * sizeof *global);
   dtensor *x = NULL;
   for (int64_t i = 0; i < rows * columns; i++) global[i] = (double)(i * step % 11) - 5;
   EXPECT_OK(dtensor_placements_parse(placements, mesh->ndim, p));
   EXPECT_OK(dtensor_distribute_tensor(mesh, DTENSOR_F64, 2, (int64_t[]){rows, columns}, global, -1,
                                       p, &x));
+  free(global);
   return x;
 }
 
@@ -120,6 +121,92 @@ DTEST_NODES(MatmulNodes, BytesOnTheWire, {4, 2}) {
       dtest_fail(__FILE__, __LINE__, "case %d", (int)i);
   }
   dtensor_mesh_destroy(&mesh);
+}
+
+/* The usual mesh: all ranks in a line. Of b, which goes to all, each node brings what it has not.
+ */
+DTEST_NODES(MatmulNodes, OneDimension, {4, 2}, {6, 2}, {6, 3}) {
+  int per_node;
+  REQUIRE_OK(dti_comm_node_size(world->comm, &per_node));
+  const int64_t ranks = world->size, nodes = ranks / per_node;
+  if (!lives_so(world, per_node) || per_node == 1 || nodes == 1) return;
+  enum { LONG = 288, SHORT = 32, K = 192, UNEVEN = 191 };
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  const int64_t bytes = SHORT * K * 8;
+  dtensor_matmul_info info;
+  REQUIRE_TRUE(is_right(mesh, &(product){LONG, SHORT, K, "S(0)", "S(0)", NULL, 0, 0}, 0, &info));
+  EXPECT_EQ(info.bytes_b, bytes - bytes / ranks);
+  EXPECT_EQ(info.bytes_b - info.bytes_in_place, bytes / per_node / nodes * (nodes - 1));
+  EXPECT_EQ(info.workspace, bytes / per_node);
+  REQUIRE_TRUE(is_right(mesh, &(product){SHORT, LONG, K, "S(1)", "SB(1)", NULL, 0, 0}, 0, &info));
+  EXPECT_EQ(info.bytes_a - info.bytes_in_place, bytes / per_node / nodes * (nodes - 1));
+  REQUIRE_TRUE(is_right(mesh, &(product){LONG, SHORT, K, "S(1)", "S(0)", "S(0)", 1, 1}, 0, &info));
+  /* Then every rank brings all to itself. */
+  const product uneven = {LONG, SHORT, UNEVEN, "S(0)", "S(0)", NULL, 0, 0};
+  REQUIRE_TRUE(is_right(mesh, &uneven, 0, &info));
+  EXPECT_EQ(info.bytes_in_place, 0);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* A cap that would take steps of k: what is carried needs less room. */
+DTEST_NODES(MatmulNodes, CarriedInsteadOfSteps, {4, 2}) {
+  if (world->size != 4 || !lives_so(world, 2)) return;
+  const product p = {2 * N, N, N, "S(0),S(0)", "S(0),S(0)", NULL, 0, 0};
+  dtensor_mesh *mesh = NULL;
+  dtensor_matmul_info info;
+  REQUIRE_OK(world_mesh(world, 2, (int64_t[]){2, 2}, NULL, &mesh));
+  REQUIRE_TRUE(is_right(mesh, &p, BYTES / 2, &info));
+  EXPECT_EQ(info.steps, 1);
+  EXPECT_EQ(info.workspace, BYTES / 2);
+  REQUIRE_TRUE(is_right(mesh, &p, BYTES / 2 - 8, &info));
+  EXPECT_GE(info.steps, 3);
+  EXPECT_LE(info.workspace, BYTES / 2 - 8);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* Nodes along the first dimension, and along the second. */
+static dtensor_status make_mesh(const test_world *world, int64_t nodes, int64_t per_node,
+                                bool is_turned, dtensor_mesh **mesh) {
+  int ranks[64];
+  for (int64_t i = 0; i < per_node; i++)
+    for (int64_t j = 0; j < nodes; j++) ranks[i * nodes + j] = (int)(j * per_node + i);
+  return is_turned
+             ? world_mesh_from_ranks(world, 2, (int64_t[]){per_node, nodes}, ranks, NULL, mesh)
+             : world_mesh(world, 2, (int64_t[]){nodes, per_node}, NULL, mesh);
+}
+
+DTEST_NODES(MatmulNodes, UnevenOnEveryMesh, {4, 2}, {6, 2}, {6, 3}) {
+  static const char *const layouts[] = {"S(0),S(0)", "S(1),S(1)", "S(0),S(1)", "S(1),S(0)",
+                                        "S(0),R",    "R,S(1)",    "P,S(0)",    "SC(0,3),SB(0)"};
+  enum { LAYOUTS = sizeof layouts / sizeof *layouts };
+  int per_node;
+  REQUIRE_OK(dti_comm_node_size(world->comm, &per_node));
+  if (!lives_so(world, per_node) || world->size > 64) return;
+  for (int turned = 0; turned < 2; turned++) {
+    dtensor_mesh *mesh = NULL;
+    REQUIRE_OK(make_mesh(world, world->size / per_node, per_node, turned, &mesh));
+    bool good = true;
+    for (int i = 0; i < LAYOUTS * LAYOUTS && good; i++) {
+      const product p = {41,
+                         37,
+                         43,
+                         layouts[i % LAYOUTS],
+                         layouts[i / LAYOUTS],
+                         i % 3 ? NULL : layouts[i % 5],
+                         (dtensor_operand_form)(i % 2),
+                         (dtensor_operand_form)(i / 2 % 2)};
+      dtensor_matmul_info info;
+      double whole[MOST], other[MOST];
+      good = is_right(mesh, &p, 0, &info) && multiply(mesh, &p, 0, &info, other);
+      dti_matmul_force_cuts(3);
+      good = good && multiply(mesh, &p, 0, &info, whole) &&
+             EXPECT_MEMEQ(whole, other, (size_t)(p.m * p.n) * sizeof *whole);
+      dti_matmul_force_cuts(0);
+    }
+    dtensor_mesh_destroy(&mesh);
+    REQUIRE_TRUE(good);
+  }
 }
 
 /* ---- one rank fails */
