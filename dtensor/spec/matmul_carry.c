@@ -1,6 +1,7 @@
 #include "dtensor/spec/matmul_carry.h"
 
 #include "dtensor/spec/move_cost.h"
+#include "dtensor/spec/refine.h"
 
 static int shards(dtensor_placement p, int dim) {
   return dti_placement_is_shard(p) && p.dim == dim;
@@ -85,4 +86,24 @@ double dti_matmul_carry_bytes(const dti_layout *source, const dti_layout *carrie
   double ranks = 1;
   for (int m = 0; m < source->mesh_ndim; m++) ranks *= (double)source->mesh[m];
   return dti_move_cost(&from, &to, element) / ranks;
+}
+
+static int64_t divisor(int64_t a, int64_t b) { return b == 0 ? a : divisor(b, a % b); }
+
+double dti_matmul_carried_bytes(const dti_layout *source, const dti_layout *work, int k_dim,
+                                int64_t ranks_per_node, size_t element, double *ranks) {
+  int64_t run[DTENSOR_MAX_NDIM], inner = 1;
+  *ranks = 1;
+  for (int m = work->mesh_ndim - 1; m >= 0; inner *= work->mesh[m--])
+    run[m] = ranks_per_node % inner == 0 ? divisor(work->mesh[m], ranks_per_node / inner) : 1;
+  dti_layout from, to, carried;
+  if (!dti_layout_refine(source, run, &from) || !dti_layout_refine(work, run, &to)) return 0;
+  unsigned near = 0;
+  inner = 1;
+  for (int m = to.mesh_ndim - 1; m >= 0 && ranks_per_node % (inner *= to.mesh[m]) == 0; m--)
+    near |= 1u << m;
+  const unsigned dealt = dti_matmul_carry(&from, &to, near, k_dim, &carried);
+  for (int m = 0; m < to.mesh_ndim; m++)
+    if (dealt >> m & 1u) *ranks *= (double)to.mesh[m];
+  return dealt ? dti_matmul_carry_bytes(&from, &carried, dealt, element) : 0;
 }

@@ -19,4 +19,9 @@ unsigned dti_matmul_carry(const dti_layout *source, const dti_layout *work, unsi
 double dti_matmul_carry_bytes(const dti_layout *source, const dti_layout *carried, unsigned dealt,
                               size_t element);
 
+/* The same from the layouts alone, where so many consecutive places are on each node. *ranks: among
+ * how many it is dealt out; 1: it is not, and nothing is returned. */
+double dti_matmul_carried_bytes(const dti_layout *source, const dti_layout *work, int k_dim,
+                                int64_t ranks_per_node, size_t element, double *ranks);
+
 #endif

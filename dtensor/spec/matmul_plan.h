@@ -31,6 +31,7 @@ typedef struct dti_matmul_speed {
    * ranks are on each; 0: there is no difference. */
   double near_latency, near_byte;
   int64_t ranks_per_node;
+  int shares_memory; /* ranks of a node deal out what comes from others (matmul_carry.h) */
 } dti_matmul_speed;
 
 /* Of a rank of a mesh on a machine, in double precision. Bytes come over a link that the ranks of a
