@@ -5,8 +5,9 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/ops/matmul_job.h"
 
-/* More blocks than this, or narrower ones, are copied together: BLAS needs room to be fast. */
-enum { STRETCHES = 256, BLOCKS = 4096, FEW = 4, NARROW = 32 };
+/* More blocks than this, or narrower ones, are copied together: BLAS needs room to be fast. It may
+ * be slower if that saves bytes on the wire. */
+enum { STRETCHES = 256, BLOCKS = 4096, FEW = 4, NARROW = 32, NARROW_IF_DEALT = 8 };
 
 /* ---- stretches: the local indices of one dimension by who has them and who gets them */
 
@@ -68,7 +69,7 @@ static int stretch_dimension(dti_operand *operand, int dim) {
       return 0;
   }
   const int64_t n = operand->stretches[dim];
-  return n <= FEW || length / n >= NARROW;
+  return n <= FEW || length / n >= (operand->dealt ? NARROW_IF_DEALT : NARROW);
 }
 
 int dti_operand_find_blocks(dti_operand *operand) {

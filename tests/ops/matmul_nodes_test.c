@@ -130,7 +130,7 @@ DTEST_NODES(MatmulNodes, OneDimension, {4, 2}, {6, 2}, {6, 3}) {
   REQUIRE_OK(dti_comm_node_size(world->comm, &per_node));
   const int64_t ranks = world->size, nodes = ranks / per_node;
   if (!lives_so(world, per_node) || per_node == 1 || nodes == 1) return;
-  enum { LONG = 288, SHORT = 32, K = 192, UNEVEN = 191 };
+  enum { LONG = 288, SHORT = 32, K = 192, UNEVEN = 250 };
   dtensor_mesh *mesh = NULL;
   REQUIRE_OK(world_line(world, &mesh));
   const int64_t bytes = SHORT * K * 8;
@@ -142,9 +142,19 @@ DTEST_NODES(MatmulNodes, OneDimension, {4, 2}, {6, 2}, {6, 3}) {
   REQUIRE_TRUE(is_right(mesh, &(product){SHORT, LONG, K, "S(1)", "SB(1)", NULL, 0, 0}, 0, &info));
   EXPECT_EQ(info.bytes_a - info.bytes_in_place, bytes / per_node / nodes * (nodes - 1));
   REQUIRE_TRUE(is_right(mesh, &(product){LONG, SHORT, K, "S(1)", "S(0)", "S(0)", 1, 1}, 0, &info));
-  /* Then every rank brings all to itself. */
-  const product uneven = {LONG, SHORT, UNEVEN, "S(0)", "S(0)", NULL, 0, 0};
-  REQUIRE_TRUE(is_right(mesh, &uneven, 0, &info));
+  /* The last ranks have less, or nothing. */
+  const int64_t row = SHORT * 8;
+  for (int64_t k = UNEVEN; k > UNEVEN - 40; k -= 13) {
+    const product uneven = {LONG - 5, SHORT, k, "S(0)", "S(0)", NULL, 0, 0};
+    REQUIRE_TRUE(is_right(mesh, &uneven, 0, &info));
+    int64_t sums[] = {info.bytes_b, info.bytes_b - info.bytes_in_place};
+    REQUIRE_OK(dti_comm_allreduce(world->comm, sums, 2, DTI_COMM_SUM));
+    EXPECT_EQ(sums[0], k * row * (ranks - 1));
+    EXPECT_EQ(sums[1], k * row * (nodes - 1));
+  }
+  /* Not in one run each: every rank brings all to itself. */
+  const product cyclic = {LONG, SHORT, K, "S(0)", "SC(0,32)", NULL, 0, 0};
+  REQUIRE_TRUE(is_right(mesh, &cyclic, 0, &info));
   EXPECT_EQ(info.bytes_in_place, 0);
   dtensor_mesh_destroy(&mesh);
 }
