@@ -86,9 +86,12 @@ static void write_operand(page *p, const char *name, const dti_operand *operand,
   static const char *const modes[] = {"is there", "is read in place", "comes in messages",
                                       "comes once to each node"};
   char from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
-  write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes\n", name,
+  write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes", name,
              dti_layout_text(&operand->source->layout, from, sizeof from),
              dti_layout_text(operand->work, to, sizeof to), modes[operand->mode], bytes);
+  if (operand->mode == DTI_OPERAND_CARRIED)
+    write_line(p, ", %" PRId64 " of them read on this node", operand->read.bytes_received);
+  write_line(p, "\n");
 }
 
 /* What a rank would receive if inputs and product were cut into one block for each rank. */

@@ -159,6 +159,20 @@ DTEST_NODES(MatmulNodes, OneDimension, {4, 2}, {6, 2}, {6, 3}) {
   dtensor_mesh_destroy(&mesh);
 }
 
+DTEST_NODES(MatmulNodes, TheTextTells, {4, 2}) {
+  if (world->size != 4 || !lives_so(world, 2)) return;
+  dtensor_mesh *mesh = NULL;
+  char text[2048];
+  REQUIRE_OK(world_line(world, &mesh));
+  dtensor *a = numbers(mesh, "S(0)", 2 * N, N, 3), *b = numbers(mesh, "S(0)", N, N, 7);
+  EXPECT_OK(dtensor_explain_matmul(a, b, NULL, NULL, text, sizeof text));
+  EXPECT_CONTAINS(text, "f64: splits m\n");
+  EXPECT_CONTAINS(text, "comes once to each node, 24576 bytes, 16384 of them read on this node\n");
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
+  dtensor_mesh_destroy(&mesh);
+}
+
 /* A cap that would take steps of k: what is carried needs less room. */
 DTEST_NODES(MatmulNodes, CarriedInsteadOfSteps, {4, 2}) {
   if (world->size != 4 || !lives_so(world, 2)) return;
