@@ -1,6 +1,7 @@
 /* Products on several nodes with several ranks each: what the ranks of a node have is read there,
  * and what they need from other nodes comes once to each node. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "dtensor/base/alloc.h"
 #include "dtensor/comm/node.h"
@@ -156,6 +157,42 @@ DTEST_NODES(MatmulNodes, OneDimension, {4, 2}, {6, 2}, {6, 3}) {
   const product cyclic = {LONG, SHORT, K, "S(0)", "SC(0,32)", NULL, 0, 0};
   REQUIRE_TRUE(is_right(mesh, &cyclic, 0, &info));
   EXPECT_EQ(info.bytes_in_place, 0);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* A user's own array cannot be read by others: what it has is read in the buffers. */
+DTEST_NODES(MatmulNodes, OneHasAnArrayOfItsOwn, {4, 2}) {
+  if (world->size != 4 || !lives_so(world, 2)) return;
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  static double rows[N / 4 * N]; /* nobody writes to it but the rank that lends it */
+  const dtensor_placement split = dtensor_shard(0);
+  dtensor *a = numbers(mesh, "S(0)", 2 * N, N, 3), *b = numbers(mesh, "S(0)", N, N, 7);
+  dtensor *lent = NULL, *c = NULL, *other = NULL;
+  dtensor_local local;
+  REQUIRE_OK(dtensor_to_local(b, &local));
+  if (world->rank == 1) {
+    memcpy(rows, local.data, sizeof rows);
+    local.data = rows;
+  }
+  local.own = world->rank == 1 ? DTENSOR_BORROW : DTENSOR_COPY;
+  REQUIRE_OK(dtensor_from_local(mesh, DTENSOR_F64, &local, &split, NULL, &lent));
+  for (int64_t cuts = 0; cuts <= 3; cuts += 3) {
+    dti_matmul_force_cuts(cuts);
+    dtensor_matmul_info info;
+    REQUIRE_OK(dtensor_explain_matmul(a, lent, NULL, &info, NULL, 0));
+    EXPECT_EQ(info.bytes_b - info.bytes_in_place, BYTES / 4);
+    REQUIRE_OK(dtensor_matmul(a, lent, &c));
+    dti_matmul_force_cuts(0);
+    REQUIRE_OK(dtensor_matmul(a, b, &other));
+    EXPECT_MEMEQ(dtensor_local_data(c), dtensor_local_data(other),
+                 (size_t)dtensor_local_size(c, -1) * sizeof(double));
+    dtensor_destroy(&other);
+    dtensor_destroy(&c);
+  }
+  dtensor_destroy(&lent);
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
   dtensor_mesh_destroy(&mesh);
 }
 
