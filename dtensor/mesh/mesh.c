@@ -56,6 +56,7 @@ dtensor_status dti_mesh_create(dti_comm *root, int ndim, const int64_t shape[], 
     dti_mesh_unravel(ndim, shape, mesh->rank, mesh->coord);
   else
     for (int i = 0; i < ndim; i++) mesh->coord[i] = -1;
+  for (int m = 0; m < ndim; m++) mesh->on_node[m] = dti_mesh_run_on_node(mesh, m);
   *out = mesh;
   return DTENSOR_OK;
 }
@@ -74,6 +75,7 @@ void dtensor_mesh_destroy(dtensor_mesh **mesh_) {
     dti_comm_release(&mesh->line[i]);
     free(mesh->names[i]);
   }
+  dtensor_mesh_destroy(&mesh->by_node);
   dti_comm_release(&mesh->comm);
   dti_comm_release(&mesh->root);
   free(mesh->ranks);

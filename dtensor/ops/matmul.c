@@ -80,7 +80,7 @@ static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_op
     status =
         dti_matmul_job_open(&job, &asked->plan, a, b, out, &asked->terms, asked->max_bytes, status);
     if (status == DTENSOR_OK) status = dti_matmul_run(&job);
-    const dtensor_status closed = dti_matmul_job_close(&job);
+    const dtensor_status closed = dti_matmul_job_close(&job, status);
     if (status == DTENSOR_OK) status = closed;
   }
   if (status != DTENSOR_OK) dtensor_destroy(&out);

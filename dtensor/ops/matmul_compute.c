@@ -45,7 +45,7 @@ static dtensor_status multiply(work *w, const dti_array *c, const dti_array *a,
           terms.beta[1] = 0;
         }
         DTI_TRY(dti_gemm(job->dtype, &ct, &at, &bt, &terms, threads));
-        dti_transfers_help();
+        dti_matmul_help(job);
       }
   return DTENSOR_OK;
 }

@@ -29,8 +29,8 @@ static dtensor_status add_transfer(const dti_matmul_job *job, const dti_layout *
 static dtensor_status add_operand(const dti_matmul_job *job, const dti_operand *operand,
                                   int64_t *bytes) {
   *bytes += operand->read.bytes_received;
-  if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
-  const dti_layout *from = &operand->source->layout, *to = operand->work;
+  if (!dti_operand_arrives(operand)) return DTENSOR_OK;
+  const dti_layout *from = &operand->source->layout, *to = &operand->carried;
   const int is_whole = job->steps == 1 && (job->panels == 1 || !operand->is_panelled);
   for (int64_t step = 0; step < job->steps; step++)
     for (int64_t panel = 0; panel < (is_whole ? 1 : job->panels); panel++) {
@@ -56,6 +56,7 @@ static dtensor_status fill_info(const dti_matmul_job *job, dtensor_matmul_info *
   info->slices = job->slices;
   info->a_in_place = job->a.mode == DTI_OPERAND_IN_PLACE;
   info->b_in_place = job->b.mode == DTI_OPERAND_IN_PLACE;
+  info->bytes_in_place = job->a.read.bytes_received + job->b.read.bytes_received;
   info->workspace = job->workspace;
   info->compute = plan->compute;
   info->communication = plan->communication;
@@ -82,11 +83,15 @@ __attribute__((format(printf, 2, 3))) static void write_line(page *p, const char
 }
 
 static void write_operand(page *p, const char *name, const dti_operand *operand, int64_t bytes) {
-  static const char *const modes[] = {"is there", "is read in place", "comes in messages"};
+  static const char *const modes[] = {"is there", "is read in place", "comes in messages",
+                                      "comes once to each node"};
   char from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
-  write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes\n", name,
+  write_line(p, "  %s %s as %s: %s, %" PRId64 " bytes", name,
              dti_layout_text(&operand->source->layout, from, sizeof from),
              dti_layout_text(operand->work, to, sizeof to), modes[operand->mode], bytes);
+  if (operand->mode == DTI_OPERAND_CARRIED)
+    write_line(p, ", %" PRId64 " of them read on this node", operand->read.bytes_received);
+  write_line(p, "\n");
 }
 
 /* What a rank would receive if inputs and product were cut into one block for each rank. */
@@ -106,11 +111,11 @@ static void write_bound(page *p, const dti_matmul_job *job) {
 static void write_text(page *p, const dti_matmul_job *job, const dtensor_matmul_info *info,
                        const dti_matmul_plan others[], int n_others) {
   char splits[DTI_TEXT_SIZE], from[DTI_TEXT_SIZE], to[DTI_TEXT_SIZE];
-  const int mesh_ndim = job->mesh->ndim;
+  const int mesh_ndim = job->asked->a.mesh_ndim;
   write_line(p, "matmul [%" PRId64 ",%" PRId64 "] x [%" PRId64 ",%" PRId64 "] %s: splits %s\n",
              job->plan->a.shape[0], job->plan->a.shape[1], job->plan->b.shape[0],
              job->plan->b.shape[1], dtensor_dtype_name(job->dtype),
-             dti_matmul_splits_text(job->plan->split, mesh_ndim, splits, sizeof splits));
+             dti_matmul_splits_text(job->asked->split, mesh_ndim, splits, sizeof splits));
   write_operand(p, "a", &job->a, info->bytes_a);
   write_operand(p, "b", &job->b, info->bytes_b);
   write_line(p, "  c %s as %s: %" PRId64 " bytes\n",
@@ -164,7 +169,7 @@ dtensor_status dtensor_explain_matmul(const dtensor *a, const dtensor *b,
       page p = {text, size, 0};
       write_text(&p, &job, info, others, n_others);
     }
-    const dtensor_status closed = dti_matmul_job_close(&job);
+    const dtensor_status closed = dti_matmul_job_close(&job, status);
     if (status == DTENSOR_OK) status = closed;
     dtensor_destroy(&out);
   }

@@ -7,6 +7,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/mesh/machine.h"
+#include "dtensor/spec/refine.h"
 #include "dtensor/spec/route.h"
 
 /* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
@@ -22,8 +23,17 @@ enum {
 };
 
 static _Thread_local int64_t forced_panels;
+static _Thread_local int reads_nothing;
 
-void dti_matmul_force_panels(int64_t panels) { forced_panels = panels; }
+void dti_matmul_force_panels(int64_t panels) {
+  forced_panels = panels;
+  reads_nothing = panels > 0;
+}
+
+void dti_matmul_force_cuts(int64_t panels) {
+  forced_panels = panels;
+  reads_nothing = 0;
+}
 
 static int moves(const dti_layout *from, const dti_layout *to) {
   return !dti_layout_equal(from, to) && !dti_layout_is_local(from, to);
@@ -74,9 +84,25 @@ static void cut_by_arrival(dti_matmul_job *job, int64_t n, int64_t most) {
   }
 }
 
+/* The bytes that come to the buffer of a rank, on average. */
+static double arriving_bytes(const dti_matmul_job *job, const dti_operand *operand) {
+  if (!dti_operand_arrives(operand)) return 0;
+  return dti_matmul_carry_bytes(&operand->source->layout, &operand->carried, operand->dealt,
+                                dtensor_dtype_size(job->dtype));
+}
+
+/* Which part of k a rank can multiply before anything has come: one in so many. */
+static int64_t parts_of_k(const dti_matmul_job *job) {
+  const dti_operand *moved = job->a.is_panelled ? &job->a : &job->b;
+  int64_t ranks = 1;
+  for (int m = 0; m < job->mesh->ndim; m++)
+    if (moved->dealt >> m & 1u) ranks *= job->mesh->shape[m];
+  return job->k.n > ranks ? job->k.n / ranks : job->k.n;
+}
+
 static void cut_panels(dti_matmul_job *job) {
-  const double bytes = job->plan->received[0] + job->plan->received[1];
-  const int64_t n = job->k.n;
+  const double bytes = arriving_bytes(job, &job->a) + arriving_bytes(job, &job->b);
+  const int64_t n = parts_of_k(job);
   const int is_led =
       job->a.is_panelled != job->b.is_panelled && n > 1 && !job->c_moves && forced_panels == 0;
   const int64_t most = most_pieces(job, bytes, &job->k, is_led ? LAST_PANEL_LENGTH : PANEL_LENGTH,
@@ -148,13 +174,20 @@ dti_box dti_matmul_box(const dti_layout *layout, int dim, int64_t n, const dti_r
   return box;
 }
 
-/* The segment that this rank can multiply before anything has moved. Ranks that compute the same
- * must do it in the same order. */
-static void find_own(dti_matmul_job *job) {
-  job->own = -1;
-  if (job->steps > 1 || job->panels == 1) return;
+/* Ranks that compute the same must do it in the same order. Those that read each other's memory
+ * have the same to begin with, unless one has to bring it to itself. */
+static int is_computed_twice(const dti_matmul_job *job) {
+  const int moves_own = job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED;
   for (int m = 0; m < job->mesh->ndim; m++)
-    if (job->mesh->shape[m] > 1 && job->plan->split[m] == DTI_MATMUL_WHOLE) return;
+    if (job->mesh->shape[m] > 1 && job->plan->split[m] == DTI_MATMUL_WHOLE &&
+        (moves_own || !(job->near >> m & 1u)))
+      return 1;
+  return 0;
+}
+
+/* The segments that this rank can multiply before anything has moved. */
+static void find_own(dti_matmul_job *job) {
+  if (job->steps > 1 || job->panels == 1 || is_computed_twice(job)) return;
   const dti_axis axis = dti_axis_of(&job->plan->a, 1);
   for (int64_t s = 0; s < job->k.n; s++) {
     const dti_run *run = &job->k.run[s];
@@ -163,11 +196,10 @@ static void find_own(dti_matmul_job *job) {
     dti_operand a, b;
     dti_stretch stretch[4];
     dti_array block[2];
-    if (!dti_operand_own(&job->a, local.begin, run->length, run->begin, &a, stretch, &block[0]) ||
-        !dti_operand_own(&job->b, local.begin, run->length, run->begin, &b, stretch + 2, &block[1]))
-      continue;
-    job->own = s;
-    return;
+    job->is_own[s] =
+        dti_operand_own(&job->a, local.begin, run->length, run->begin, &a, stretch, &block[0]) &&
+        dti_operand_own(&job->b, local.begin, run->length, run->begin, &b, stretch + 2, &block[1]);
+    job->has_own |= job->is_own[s];
   }
 }
 
@@ -182,9 +214,10 @@ static dtensor_status make_room(dti_matmul_job *job, size_t elements, void **mem
 }
 
 static dtensor_status make_buffer(dti_matmul_job *job, dti_operand *operand) {
-  if (operand->mode != DTI_OPERAND_MOVED) return DTENSOR_OK;
-  const int64_t k = operand->shape[operand->k_dim];
-  operand->room = k;
+  int64_t shape[2];
+  if (!dti_operand_arrives(operand)) return DTENSOR_OK;
+  dti_layout_local(&operand->carried, job->mesh->coord, shape, NULL);
+  operand->room = shape[operand->k_dim];
   if (job->steps > 1) { /* the longest of the steps */
     const dti_axis axis = dti_axis_of(operand->work, operand->k_dim);
     operand->room = 0;
@@ -198,7 +231,7 @@ static dtensor_status make_buffer(dti_matmul_job *job, dti_operand *operand) {
       if (here > operand->room) operand->room = here;
     }
   }
-  const int64_t other = operand->shape[1 - operand->k_dim];
+  const int64_t other = shape[1 - operand->k_dim];
   DTI_TRY(make_room(job, (size_t)(other * operand->room), &operand->buffer));
   dti_operand_window(operand, 0, operand->room);
   return DTENSOR_OK;
@@ -253,13 +286,17 @@ static dtensor_status make_runs(dti_matmul_job *job) {
   DTI_CHECK(job->runs, DTENSOR_ENOMEM, "no memory for %lld runs of a panel", (long long)n);
   job->runs_of_fold = job->runs + job->k.n * job->panels;
   job->runs_of_slices = job->runs_of_fold + job->k.n;
+  job->is_own = calloc((size_t)job->k.n + 1, 1);
+  DTI_CHECK(job->is_own, DTENSOR_ENOMEM, "no memory for %lld segments", (long long)job->k.n);
   return DTENSOR_OK;
 }
 
 /* What shared memory saves in messages is counted like them: it is read all the same. */
-static dtensor_status count_reads(dti_operand *operand) {
+static dtensor_status count_reads(const dti_matmul_job *job, dti_operand *operand) {
   const dtensor *x = operand->source;
-  if (operand->mode != DTI_OPERAND_IN_PLACE || !moves(&x->layout, operand->work)) return DTENSOR_OK;
+  const int reads = operand->mode == DTI_OPERAND_IN_PLACE || operand->mode == DTI_OPERAND_CARRIED;
+  if (!reads || !moves(&x->layout, operand->work)) return DTENSOR_OK;
+  if (!job->is_in_node) return dti_operand_count_reads(operand, job->node);
   const dti_transfer_item item = {.from = {.mesh = x->mesh, .layout = &x->layout},
                                   .to = {.mesh = x->mesh, .layout = operand->work},
                                   .dtype = x->dtype};
@@ -272,45 +309,110 @@ static dtensor_status count_reads(dti_operand *operand) {
 }
 
 /* The cuts and buffers, once it is known what moves. */
-static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms, int64_t max_bytes) {
+static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms) {
   const dti_matmul_plan *plan = job->plan;
   const size_t element = dtensor_dtype_size(job->dtype);
   dti_operand *operands[] = {&job->a, &job->b};
   /* The same on all ranks: what moves without messages comes whole. */
   for (int i = 0; i < 2; i++) {
-    const dti_layout *from = &operands[i]->source->layout, *to = operands[i]->work;
-    operands[i]->is_panelled = operands[i]->mode == DTI_OPERAND_MOVED && moves(from, to) &&
+    const dti_layout *from = &operands[i]->source->layout, *to = &operands[i]->carried;
+    operands[i]->is_panelled = dti_operand_arrives(operands[i]) && moves(from, to) &&
                                is_one_exchange(job->mesh, from, to, element);
   }
   job->steps =
       job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;
-  DTI_TRY(count_reads(&job->a));
-  DTI_TRY(count_reads(&job->b));
+  DTI_TRY(count_reads(job, &job->a));
+  DTI_TRY(count_reads(job, &job->b));
   DTI_TRY(make_product(job, terms));
   DTI_TRY(cut_k(job));
   DTI_TRY(make_runs(job));
   DTI_TRY(make_buffer(job, &job->a));
   DTI_TRY(make_buffer(job, &job->b));
-  DTI_CHECK(max_bytes == 0 || job->workspace <= max_bytes, DTENSOR_EBUDGET,
+  DTI_CHECK(job->max_bytes == 0 || job->workspace <= job->max_bytes, DTENSOR_EBUDGET,
             "this rank needs %lld bytes of workspace, the caller allows %lld",
-            (long long)job->workspace, (long long)max_bytes);
+            (long long)job->workspace, (long long)job->max_bytes);
+  dti_matmul_show_buffers(job);
   job->is_tiled = job->panels > 1 || job->slices > 1;
   find_own(job);
   return DTENSOR_OK;
 }
 
-/* Whether the whole mesh shares memory, and an operand would come in messages that this can save:
- * the same on all ranks. */
+/* ---- nodes */
+
+/* The plan over the mesh that tells ranks of a node apart; 0: there is none. Bit m of *near: its
+ * dimension m is inside of nodes. */
+static int refine(const dtensor_mesh *mesh, const dti_matmul_plan *plan, dti_matmul_plan *fine,
+                  unsigned *near) {
+  const int64_t *run = mesh->on_node;
+  *fine = *plan;
+  if (!dti_layout_refine(&plan->a, run, &fine->a) || !dti_layout_refine(&plan->b, run, &fine->b) ||
+      !dti_layout_refine(&plan->c, run, &fine->c) ||
+      !dti_layout_refine(&plan->out, run, &fine->out))
+    return 0;
+  int n = 0;
+  *near = 0;
+  for (int m = 0; m < mesh->ndim; m++) {
+    const int is_cut = run[m] > 1 && run[m] < mesh->shape[m];
+    for (int i = 0; i <= is_cut; i++) fine->split[n++] = plan->split[m];
+    if (run[m] > 1) *near |= 1u << (n - 1);
+  }
+  return 1;
+}
+
+/* Whether ranks share memory, and an operand would come in messages that this can save: the same
+ * on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
-  if (forced_panels > 0) return DTENSOR_OK;
+  const dtensor_mesh *mesh = job->mesh;
+  const dti_layout *a = &job->a.source->layout, *b = &job->b.source->layout;
+  if (reads_nothing) return DTENSOR_OK;
   dti_node *node;
   DTI_TRY(dti_comm_node(comm, &node));
   job->is_in_node = node && dti_node_size(node) == dti_comm_size(comm);
-  if (!moves(&job->a.source->layout, &job->plan->a) &&
-      !moves(&job->b.source->layout, &job->plan->b))
-    return DTENSOR_OK;
-  if (job->is_in_node) job->node = node;
+  if (!moves(a, &job->plan->a) && !moves(b, &job->plan->b)) return DTENSOR_OK;
+  job->near = dti_mesh_inside_nodes(mesh);
+  if (!job->is_in_node) {
+    dti_layout unused;
+    unsigned near;
+    if (!dti_comm_nodes_share(comm)) return DTENSOR_OK;
+    if (dti_layout_refine(a, mesh->on_node, &unused) &&
+        dti_layout_refine(b, mesh->on_node, &unused) &&
+        refine(mesh, job->plan, &job->by_node.plan, &near) && near) {
+      job->by_node.is_used = 1;
+      job->near = near;
+    }
+    if (!job->near) return DTENSOR_OK;
+  }
+  job->node = node;
   return DTENSOR_OK;
+}
+
+static dtensor_status view(dtensor_mesh *mesh, const dtensor *x, const int64_t run[],
+                           dtensor **fine) {
+  dti_layout layout;
+  (void)dti_layout_refine(&x->layout, run, &layout); /* as it was before */
+  return dti_tensor_wrap(mesh, x->dtype, &layout, x->storage, x->data, x->stride, fine);
+}
+
+static dtensor_status go_by_node(dti_matmul_job *job) {
+  dtensor_mesh *mesh;
+  const int64_t *run = job->mesh->on_node;
+  DTI_TRY(dti_mesh_by_node(job->mesh, &mesh));
+  DTI_TRY(view(mesh, job->a.source, run, &job->by_node.a));
+  DTI_TRY(view(mesh, job->b.source, run, &job->by_node.b));
+  DTI_TRY(view(mesh, job->out, run, &job->by_node.out));
+  job->mesh = mesh;
+  job->plan = &job->by_node.plan;
+  job->a.source = job->by_node.a;
+  job->b.source = job->by_node.b;
+  job->out = job->by_node.out;
+  return DTENSOR_OK;
+}
+
+/* The ranks of a node deal out what they would bring to each of them. */
+static void deal_out(const dti_matmul_job *job, dti_operand *operand) {
+  if (job->is_in_node || operand->mode != DTI_OPERAND_MOVED) return;
+  operand->dealt = dti_matmul_carry(&operand->source->layout, operand->work, job->near,
+                                    operand->k_dim, &operand->carried);
 }
 
 dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *plan,
@@ -318,11 +420,12 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
                                    const dti_gemm_terms *terms, int64_t max_bytes,
                                    dtensor_status mine) {
   *job = (dti_matmul_job){.plan = plan,
+                          .asked = plan,
                           .mesh = a->mesh,
                           .dtype = a->dtype,
                           .out = out,
                           .steps = plan->steps,
-                          .own = -1,
+                          .max_bytes = max_bytes,
                           .a = {.source = a},
                           .b = {.source = b}};
   const int communicates =
@@ -334,22 +437,33 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
     DTI_TRY(find_node(job, comm));
     if (!job->is_in_node) job->far_comm = comm;
   }
-  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->a, a, &plan->a, 1);
-  if (mine == DTENSOR_OK) mine = dti_operand_prepare(&job->b, b, &plan->b, 0);
-  if (job->node) DTI_TRY(mine = dti_matmul_meet(job, mine));
-  if (mine == DTENSOR_OK) mine = prepare(job, terms, max_bytes);
+  if (mine == DTENSOR_OK && job->by_node.is_used) mine = go_by_node(job);
+  if (mine == DTENSOR_OK)
+    mine = dti_operand_prepare(&job->a, job->a.source, &job->plan->a, 1, job->near);
+  if (mine == DTENSOR_OK)
+    mine = dti_operand_prepare(&job->b, job->b.source, &job->plan->b, 0, job->near);
+  if (job->node) {
+    deal_out(job, &job->a);
+    deal_out(job, &job->b);
+    DTI_TRY(mine = dti_matmul_meet(job, comm, mine));
+  }
+  if (mine == DTENSOR_OK) mine = prepare(job, terms);
   return communicates ? dti_comm_agree(comm, mine) : mine;
 }
 
-dtensor_status dti_matmul_job_close(dti_matmul_job *job) {
-  const dtensor_status status = dti_matmul_part_ways(job);
+dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status) {
+  const dtensor_status parted = dti_matmul_part_ways(job, status);
   dti_operand_free(&job->a);
   dti_operand_free(&job->b);
   dti_segments_free(&job->k);
   dti_segments_free(&job->c_cuts);
   free(job->runs);
+  free(job->is_own);
   dti_free(job->c_buffer);
   dti_free(job->between.data);
   dtensor_destroy(&job->sum);
-  return status;
+  dtensor_destroy(&job->by_node.a);
+  dtensor_destroy(&job->by_node.b);
+  dtensor_destroy(&job->by_node.out);
+  return parted;
 }

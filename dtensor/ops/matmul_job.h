@@ -4,7 +4,8 @@
  *   matmul.c           the public functions
  *   matmul_job.c       operands, buffers, panels: all that can fail on one rank alone
  *   matmul_slices.c    the slices that a product leaves in, and what of it stays
- *   matmul_operand.c   where the blocks of an operand lie
+ *   matmul_operand.c   how an operand comes to the multiplication
+ *   matmul_blocks.c    where the blocks of an operand lie
  *   matmul_meet.c      ranks that share memory tell each other where their parts lie
  *   matmul_compute.c   multiplies parts of blocks
  *   matmul_run.c       the pipeline: what is multiplied when
@@ -17,6 +18,7 @@
 #include "dtensor/kernels/gemm.h"
 #include "dtensor/matmul.h"
 #include "dtensor/redistribute/plan.h"
+#include "dtensor/spec/matmul_carry.h"
 #include "dtensor/spec/matmul_plan.h"
 #include "dtensor/spec/segments.h"
 #include "dtensor/tensor/tensor.h"
@@ -26,7 +28,10 @@
 typedef enum dti_operand_mode {
   DTI_OPERAND_RESIDENT, /* it lies as the multiplication takes it */
   DTI_OPERAND_IN_PLACE, /* it is read where it lies, here or at a neighbour's */
-  DTI_OPERAND_MOVED     /* transfers bring it into a buffer, panel by panel */
+  DTI_OPERAND_MOVED,    /* transfers bring it into a buffer, panel by panel */
+  /* The ranks of a node deal out among them what comes from other nodes: each has a part of it in
+   * its buffer, where all read it. What their own node has is read where it lies. */
+  DTI_OPERAND_CARRIED
 } dti_operand_mode;
 
 /* A stretch of one dimension of an operand's local array. */
@@ -34,12 +39,15 @@ typedef struct dti_stretch {
   int64_t begin, length;           /* local indices */
   int64_t source;                  /* local index of `begin` in the array that has it */
   int64_t coord[DTENSOR_MAX_NDIM]; /* whose that is; -1 on mesh dimensions that do not matter */
+  int64_t held;                    /* the same of the buffer that gets it */
+  int64_t holder[DTENSOR_MAX_NDIM];
 } dti_stretch;
 
 /* The local array of an operand as blocks: the product of the stretches of its two dimensions. */
 typedef struct dti_operand {
   const dtensor *source;
   const dti_layout *work; /* how the multiplication takes it */
+  const int64_t *coord;   /* of this rank */
   dti_operand_mode mode;
   int k_dim; /* which of its dimensions is k */
   int is_panelled;
@@ -52,31 +60,75 @@ typedef struct dti_operand {
   dti_stretch *stretch_table; /* of others; NULL: not needed */
   dti_array *block_table;
   dtensor *packed;               /* a copy of the source that BLAS takes */
-  dti_transfer_plan_totals read; /* IN_PLACE: what is read at the neighbours', and they here */
-  void *buffer;                  /* MOVED: of `room` along k */
-  int64_t room;
+  dti_transfer_plan_totals read; /* what is read at the neighbours', and they here */
+
+  unsigned near;      /* mesh dimensions along which ranks read each other's memory */
+  dti_layout carried; /* what comes into the buffer: of MOVED, `work` */
+  unsigned dealt;     /* mesh dimensions along which it is dealt out */
+  int reads_sources;  /* CARRIED: sources of the node are read where they lie */
+  void *buffer;       /* MOVED, CARRIED: of `room` along k */
+  int64_t room, buffer_begin, buffer_stride[2]; /* buffer_begin: a local index of k */
 } dti_operand;
 
-/* The mode, and all tables: it is MOVED where the operand is not here. Local. */
+/* The mode, and all tables: it is MOVED where the operand is not here. near: see above. Local. */
 dtensor_status dti_operand_prepare(dti_operand *operand, const dtensor *source,
-                                   const dti_layout *work, int k_dim);
+                                   const dti_layout *work, int k_dim, unsigned near);
 void dti_operand_free(dti_operand *operand);
+
+/* 1 if it has a buffer that transfers fill. */
+static inline int dti_operand_arrives(const dti_operand *operand) {
+  return operand->mode == DTI_OPERAND_MOVED || operand->mode == DTI_OPERAND_CARRIED;
+}
+
+/* 1 if the source holds values as the multiplication takes them, not summands. */
+int dti_operand_holds_values(const dti_operand *operand);
+
+/* ---- blocks (matmul_blocks.c) */
+
+/* 1 if the operand comes in few and wide blocks, and there is memory to list them. */
+int dti_operand_find_blocks(dti_operand *operand);
+
+/* Point to the blocks in this rank's own source; 0 if some are elsewhere. */
+int dti_operand_fill_own_blocks(dti_operand *operand);
+
+/* What a rank can read of an operand where it lies; each of these includes those before. */
+typedef enum dti_operand_reach {
+  DTI_REACHES_NOTHING,
+  DTI_REACHES_BUFFERS, /* all that it needs is here, or comes to a buffer of the node */
+  DTI_REACHES_SOURCES, /* and what the node has, where that lies */
+  DTI_REACHES_ALL      /* all that it needs is in sources of the node */
+} dti_operand_reach;
 
 /* What a rank tells its neighbours of an operand. */
 typedef struct dti_operand_offer {
   int64_t address; /* of its part of the source, as exported; -1: it cannot be read */
   int64_t stride[2];
-  int64_t reads; /* 1 if it could read the blocks that it needs where they lie */
+  int64_t reach;
 } dti_operand_offer;
 
-/* Of a MOVED operand, where the whole mesh shares memory. Local. */
+/* Of a MOVED operand. Local. */
 dti_operand_offer dti_operand_make_offer(dti_operand *operand, const dti_node *node);
 
-/* Read it in place: all ranks offer and read. offers[member] of the node. */
+/* Read it in place, or what the node has of it: all ranks offer and read. offers[member] of the
+ * node. */
 void dti_operand_read_in_place(dti_operand *operand, const dti_node *node,
                                const dti_operand_offer *const offers[]);
 
-/* The one block that a MOVED operand has while its buffer holds the local k from `begin` on. */
+/* 1 if a block is read at its source. */
+int dti_operand_is_here(const dti_operand *operand, int64_t row, int64_t column);
+
+/* CARRIED: all others are read in the buffers of the node, whose addresses are known now:
+ * address(member, ctx), as exported. */
+void dti_operand_read_buffers(dti_operand *operand, const dti_node *node,
+                              int64_t (*address)(int member, const void *ctx), const void *ctx);
+
+/* operand->read. Errors: DTENSOR_ENOMEM */
+dtensor_status dti_operand_count_reads(dti_operand *operand, const dti_node *node);
+
+/* ---- */
+
+/* Where a buffer begins that arrives, and how its rows lie, once it has room; what a MOVED operand
+ * has while its buffer holds the local k from `begin` on. */
 void dti_operand_window(dti_operand *operand, int64_t begin, int64_t length);
 
 /* 1 if this rank has all that it needs of the local k [begin, begin + length), which begins at the
@@ -95,8 +147,11 @@ typedef struct dti_matmul_part {
 
 enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 16 };
 
+typedef struct dti_pipeline dti_pipeline; /* matmul_pipeline.h */
+
 typedef struct dti_matmul_job {
   const dti_matmul_plan *plan;
+  const dti_matmul_plan *asked; /* over the mesh of the operands */
   dtensor_mesh *mesh;
   dtensor_dtype dtype;
   dti_gemm_terms terms;
@@ -107,7 +162,8 @@ typedef struct dti_matmul_job {
   /* One after the other for want of memory, or panels that travel together. */
   int64_t steps, panels;
   int64_t grains, panel_end[DTI_MATMUL_PANELS]; /* a panel ends after so many grains of a segment */
-  int64_t own; /* the segment of k that this rank has already, or -1 */
+  char *is_own; /* of every segment of k: this rank, or its node, has it already */
+  int has_own;
 
   /* The product: computed in its place, or in a buffer from where it moves. */
   dti_array c;        /* where it is computed */
@@ -129,36 +185,62 @@ typedef struct dti_matmul_job {
    * them. */
   dti_run *runs, *runs_of_fold, *runs_of_slices;
 
-  /* Where the mesh shares memory and an operand could be read at the neighbours'. */
+  /* Where ranks share memory and an operand could be read at the neighbours'. */
   int is_in_node; /* the whole mesh shares memory */
+  unsigned near;  /* mesh dimensions along which ranks read each other's memory */
   /* Of the ranks that exchange messages, which can fail on one rank alone: they agree in the end.
    * NULL: none do. */
   dti_comm *far_comm;
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
-  int is_met, has_left;
+  int is_met, has_left, knows_buffers;
+  /* Where a mesh dimension has several ranks on each of several nodes: the same over a mesh that
+   * tells them apart (dti_mesh_by_node()), which is then that of the job. */
+  struct {
+    int is_used;
+    dti_matmul_plan plan;
+    dtensor *a, *b, *out; /* views */
+  } by_node;
 
+  int64_t max_bytes;
+  dti_pipeline *under_way; /* NULL: not yet */
   int is_tiled; /* transfers travel meanwhile: small pieces, so that they make progress */
   int64_t workspace;
 } dti_matmul_job;
 
 /* Everything that one rank alone can fail at, and the ranks' agreement that none has; `mine`: what
- * this rank has failed at before. What was opened must be closed in any case: then all neighbours
- * have read what they need of the operands here. Collective over the mesh if ranks exchange
- * anything, else local. */
+ * this rank has failed at before. What was opened must be closed in any case, with the outcome:
+ * then all neighbours have read what they need of the operands here, or know that it has failed.
+ * Collective over the mesh if ranks exchange anything, else local. */
 dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *plan,
                                    const dtensor *a, const dtensor *b, dtensor *out,
                                    const dti_gemm_terms *terms, int64_t max_bytes,
                                    dtensor_status mine);
-dtensor_status dti_matmul_job_close(dti_matmul_job *job);
+dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status);
 
-/* The meeting of matmul_meet.c: which operands are read in place is the same on all ranks then.
- * Does nothing if job->node is NULL. */
-dtensor_status dti_matmul_meet(dti_matmul_job *job, dtensor_status mine);
-/* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few. */
-void dti_matmul_leave(dti_matmul_job *job);
-/* Wait for all others to leave: then this rank's memory is its own again. */
-dtensor_status dti_matmul_part_ways(dti_matmul_job *job);
+/* The meeting of matmul_meet.c: which operands are read in place or carried is the same on all
+ * ranks then. Collective over comm, that of the mesh. */
+dtensor_status dti_matmul_meet(dti_matmul_job *job, dti_comm *comm, dtensor_status mine);
+
+/* Where operands are carried: this rank has its buffers, and so many panels have arrived there. */
+void dti_matmul_show_buffers(const dti_matmul_job *job);
+void dti_matmul_tell_arrived(const dti_matmul_job *job, int64_t panels);
+
+/* To all who read this rank's memory, so that they do not wait for more. */
+void dti_matmul_tell_failure(const dti_matmul_job *job, dtensor_status status);
+
+/* Whether so many panels have arrived at all whose buffers this rank reads; and wait for that.
+ * Fails if one of them has failed. */
+int dti_matmul_has_all(dti_matmul_job *job, int64_t panels);
+dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels);
+
+/* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few.
+ * Fails if somebody has failed whose memory was read. */
+dtensor_status dti_matmul_finish_reading(dti_matmul_job *job);
+
+/* Wait for all others to finish: then this rank's memory is its own again. One that has failed
+ * tells them, and does not wait. */
+dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status);
 
 /* How many ranks share out what each of them computes, if what stays with each is one block: then
  * job->kept is set, and what leaves is to be computed first. Else 0. The same on all ranks. */
@@ -196,6 +278,9 @@ static inline int64_t dti_matmul_tile(int64_t length) {
   return tiles > 1 ? ((length + tiles - 1) / tiles + 15) / 16 * 16 : length;
 }
 
+/* For the time between two calls of BLAS: help the transfers on their way. */
+void dti_matmul_help(const dti_matmul_job *job);
+
 /* part += the product over the local k [begin, end). first: nothing was added to this part before,
  * so beta counts. Transfers on their way are helped along. */
 dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *a,
@@ -205,5 +290,8 @@ dtensor_status dti_matmul_compute(const dti_matmul_job *job, const dti_operand *
 /* For tests: cut everything that moves into so many panels and slices, and read nothing in place
  * from other ranks; 0: as is best. Of this thread. */
 void dti_matmul_force_panels(int64_t panels);
+
+/* The same, while ranks of a node read each other's memory. */
+void dti_matmul_force_cuts(int64_t panels);
 
 #endif

@@ -11,14 +11,15 @@ typedef struct dti_flight {
   dtensor_status begun;
 } dti_flight;
 
-typedef struct dti_pipeline {
+struct dti_pipeline {
   dti_matmul_job *job;
   /* The first failure. All later transfers are still begun, to tell the others: a rank cannot know
    * whether they have failed too, and all have to call alike. */
   dtensor_status status;
-  int started; /* something was added to the product */
+  int started;     /* something was added to the product */
+  int64_t arrived; /* panels, one after the other, and the others of this node know */
   dti_flight a[DTI_MATMUL_PANELS], b[DTI_MATMUL_PANELS], c[DTI_MATMUL_SLICES];
-} dti_pipeline;
+};
 
 void dti_pipeline_note(dti_pipeline *p, dtensor_status status);
 

@@ -8,32 +8,32 @@
 
 /* ---- computing */
 
-static dti_run before(dti_run run, int64_t end) {
-  const int64_t length = end < run.begin + run.length ? end - run.begin : run.length;
-  return (dti_run){run.begin, length > 0 ? length : 0};
-}
-
-static dti_run after(dti_run run, int64_t begin) {
-  const int64_t end = run.begin + run.length;
-  if (begin < run.begin) begin = run.begin;
+/* The next stretch of a run, from `begin` on, that was not multiplied at first. */
+static dti_run next_missing(const dti_matmul_job *job, dti_run run, int64_t begin) {
+  int64_t end = run.begin + run.length;
+  for (int64_t s = 0; job->has_own && s < job->k.n; s++) {
+    const dti_run own = job->k.run[s];
+    if (!job->is_own[s] || own.begin + own.length <= begin) continue;
+    if (own.begin > begin) {
+      end = dti_matmul_least(end, own.begin);
+      break;
+    }
+    begin = own.begin + own.length;
+  }
   return (dti_run){begin, begin < end ? end - begin : 0};
 }
 
-/* part += the product over some runs of k, but not over the segment that came first. *started:
+/* part += the product over some runs of k, but not over the segments that came first. *started:
  * something was added to this part before. */
 static void compute(dti_pipeline *p, int64_t n, const dti_run runs[], const dti_matmul_part *part,
                     int *started) {
   const dti_matmul_job *job = p->job;
   const dti_axis axis = dti_axis_of(&job->plan->a, 1);
   for (int64_t i = 0; i < n; i++) {
-    dti_run pieces[2] = {runs[i], {0, 0}};
-    if (job->own >= 0) {
-      const dti_run own = job->k.run[job->own];
-      pieces[0] = before(runs[i], own.begin);
-      pieces[1] = after(runs[i], own.begin + own.length);
-    }
-    for (int side = 0; side < 2 && p->status == DTENSOR_OK; side++) {
-      const dti_run k = dti_matmul_local_run(&axis, job->mesh->coord, pieces[side]);
+    dti_run run = next_missing(job, runs[i], runs[i].begin);
+    for (; run.length > 0 && p->status == DTENSOR_OK;
+         run = next_missing(job, runs[i], run.begin + run.length)) {
+      const dti_run k = dti_matmul_local_run(&axis, job->mesh->coord, run);
       if (k.length == 0) continue;
       dti_pipeline_note(p, dti_matmul_compute(job, &job->a, &job->b, part, k.begin,
                                               k.begin + k.length, !*started));
@@ -68,10 +68,9 @@ static void compute_panels(dti_pipeline *p, int64_t step, int64_t first, int64_t
   p->started = started;
 }
 
-/* What can be multiplied before anything has come. */
-static void compute_own(dti_pipeline *p) {
+/* A segment that can be multiplied before anything has come. */
+static void compute_own(dti_pipeline *p, const dti_run *run) {
   const dti_matmul_job *job = p->job;
-  const dti_run *run = &job->k.run[job->own];
   const dti_axis axis = dti_axis_of(&job->plan->a, 1);
   const dti_run k = dti_matmul_local_run(&axis, job->mesh->coord, *run);
   dti_operand a, b;
@@ -80,7 +79,8 @@ static void compute_own(dti_pipeline *p) {
   const dti_matmul_part all = whole(job);
   dti_operand_own(&job->a, k.begin, k.length, run->begin, &a, stretch, &block[0]);
   dti_operand_own(&job->b, k.begin, k.length, run->begin, &b, stretch + 2, &block[1]);
-  dti_pipeline_note(p, dti_matmul_compute(job, &a, &b, &all, k.begin, k.begin + k.length, 1));
+  dti_pipeline_note(
+      p, dti_matmul_compute(job, &a, &b, &all, k.begin, k.begin + k.length, !p->started));
   p->started = 1;
 }
 
@@ -101,19 +101,55 @@ static void set_windows(dti_pipeline *p, int64_t step) {
       dti_operand_window(operands[i], window.begin, window.length);
 }
 
+/* ---- panels */
+
+static int has_ended(const dti_flight *f) {
+  return f->transfer ? dti_transfer_has_ended_well(f->transfer) : f->begun == DTENSOR_OK;
+}
+
+/* The others of this node learn of what has arrived at once: they may wait for it. */
+static void tell_arrived(dti_pipeline *p) {
+  const int64_t before = p->arrived;
+  if (p->status != DTENSOR_OK) return;
+  while (p->arrived < p->job->panels && has_ended(&p->a[p->arrived]) &&
+         has_ended(&p->b[p->arrived]))
+    p->arrived++;
+  if (p->arrived > before) dti_matmul_tell_arrived(p->job, p->arrived);
+}
+
+void dti_matmul_help(const dti_matmul_job *job) {
+  dti_transfers_help();
+  tell_arrived(job->under_way);
+}
+
+/* A panel is here when it has come to all whose buffers this rank reads. */
+static int has_arrived(dti_pipeline *p, int64_t panel) {
+  const int is_here =
+      dti_pipeline_has_arrived(&p->a[panel]) && dti_pipeline_has_arrived(&p->b[panel]);
+  tell_arrived(p);
+  return is_here && dti_matmul_has_all(p->job, panel + 1);
+}
+
+static void finish_panel(dti_pipeline *p, int64_t panel) {
+  dti_pipeline_finish(p, &p->a[panel]);
+  dti_pipeline_finish(p, &p->b[panel]);
+  tell_arrived(p);
+  if (p->status == DTENSOR_OK) dti_pipeline_note(p, dti_matmul_await(p->job, panel + 1));
+  if (p->status != DTENSOR_OK) dti_matmul_tell_failure(p->job, p->status);
+}
+
 /* The panels of a step but for the last `left` ones, which have arrived in the end too. */
 static void run_step(dti_pipeline *p, int64_t step, int64_t left) {
   dti_matmul_job *job = p->job;
   const int64_t panels = job->panels;
   if (job->steps > 1) set_windows(p, step);
   dti_pipeline_begin_panels(p, step);
-  if (job->own >= 0 && p->status == DTENSOR_OK) compute_own(p);
+  for (int64_t s = 0; job->has_own && s < job->k.n && p->status == DTENSOR_OK; s++)
+    if (job->is_own[s]) compute_own(p, &job->k.run[s]);
   for (int64_t end = 0, first = 0; end < panels; first = end) {
     do {
-      dti_pipeline_finish(p, &p->a[end]);
-      dti_pipeline_finish(p, &p->b[end++]);
-    } while (end < panels && dti_pipeline_has_arrived(&p->a[end]) &&
-             dti_pipeline_has_arrived(&p->b[end]));
+      finish_panel(p, end++);
+    } while (end < panels && has_arrived(p, end));
     compute_panels(p, step, first, dti_matmul_least(end, panels - left));
   }
 }
@@ -142,6 +178,11 @@ static void compute_slice(dti_pipeline *p, int64_t n, const dti_run runs[], int6
   }
 }
 
+/* All is multiplied. */
+static void finish_reading(dti_pipeline *p) {
+  if (p->status == DTENSOR_OK) dti_pipeline_note(p, dti_matmul_finish_reading(p->job));
+}
+
 /* The last panels, slice by slice of the product, each of which leaves when it is complete.
  * Multiplying cannot fail any more, as all arrays lie as BLAS takes them: nobody gets a slice that
  * is not there. */
@@ -153,7 +194,7 @@ static void run_slices(dti_pipeline *p, int64_t left) {
   if (job->slices == 1) {
     const dti_matmul_part all = whole(job);
     compute_part(p, n, runs, &all);
-    dti_matmul_leave(job); /* all is multiplied */
+    finish_reading(p);
     dti_pipeline_begin_product(p);
     dti_pipeline_finish(p, &p->c[0]);
     return;
@@ -165,7 +206,7 @@ static void run_slices(dti_pipeline *p, int64_t left) {
   }
   for (int64_t slice = 0; slice < job->slices; slice++) {
     compute_slice(p, n, runs, slice, 0);
-    if (slice + 1 == job->slices) dti_matmul_leave(job);
+    if (slice + 1 == job->slices) finish_reading(p);
     if (p->c[slice].transfer) dti_transfer_release(p->c[slice].transfer);
   }
   for (int64_t slice = 0; slice < job->slices; slice++) dti_pipeline_finish(p, &p->c[slice]);
@@ -199,6 +240,7 @@ static void count(const dti_transfer_plan_totals *read) {
 
 dtensor_status dti_matmul_run(dti_matmul_job *job) {
   dti_pipeline p = {.job = job};
+  job->under_way = &p;
   count(&job->a.read);
   count(&job->b.read);
   /* No part of k at all: then panels add nothing. */
@@ -213,9 +255,11 @@ dtensor_status dti_matmul_run(dti_matmul_job *job) {
   for (int64_t step = 0; step < job->steps; step++)
     run_step(&p, step, step + 1 == job->steps ? left : 0);
   if (job->c_moves) run_slices(&p, left);
+  finish_reading(&p);
   if (job->between.data) dti_pipeline_spread(&p);
   int agreed;
   if (job->far_comm) p.status = dti_transfers_agree(job->far_comm, p.status, &agreed);
   if (p.status == DTENSOR_OK && (job->sum || (job->c_buffer && !job->c_moves))) add_to_out(job);
+  job->under_way = NULL;
   return p.status;
 }

@@ -92,15 +92,14 @@ static dtensor_status copy_here(const dti_transfer_end *from, const dti_transfer
 static void begin_operand(dti_pipeline *p, const dti_operand *operand, int64_t n,
                           const dti_run runs[], bundle *together, dti_flight *f) {
   const dtensor *x = operand->source;
-  const dti_array *block = &operand->block[0];
-  const dti_stretch *window = &operand->stretch[operand->k_dim][0];
   const dti_transfer_end from = {x->mesh, &x->layout, x->data, x->stride};
-  dti_transfer_end to = {x->mesh, operand->work, operand->buffer, block->stride};
+  dti_transfer_end to = {x->mesh, &operand->carried, operand->buffer, operand->buffer_stride};
   /* The buffer is a window of the local array: local index 0 would stand before it. */
-  to.data = (char *)operand->buffer -
-            window->begin * block->stride[operand->k_dim] * (int64_t)dtensor_dtype_size(x->dtype);
+  to.data = (char *)operand->buffer - operand->buffer_begin *
+                                          operand->buffer_stride[operand->k_dim] *
+                                          (int64_t)dtensor_dtype_size(x->dtype);
   const dti_box box =
-      runs ? dti_matmul_box(operand->work, operand->k_dim, n, runs) : dti_box_whole(operand->work);
+      runs ? dti_matmul_box(to.layout, operand->k_dim, n, runs) : dti_box_whole(to.layout);
   dti_transfer_item item = item_of(p, &from, &to);
   if (dti_layout_is_local(from.layout, to.layout)) {
     if (p->status == DTENSOR_OK)
@@ -124,7 +123,7 @@ void dti_pipeline_begin_panels(dti_pipeline *p, int64_t step) {
     dti_flight *flights[] = {&p->a[panel], &p->b[panel]};
     for (int i = 0; i < 2; i++) {
       const dti_operand *operand = operands[i];
-      if (operand->mode != DTI_OPERAND_MOVED) continue;
+      if (!dti_operand_arrives(operand)) continue;
       if (operand->is_panelled && job->panels > 1)
         begin_operand(p, operand, n, runs, &together, flights[i]);
       else if (panel == 0)

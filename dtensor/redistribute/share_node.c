@@ -12,23 +12,10 @@
 
 /* ---- over which mesh dimensions */
 
-/* 1 if the ranks of every line along m live on one node. */
-static int is_inside_nodes(const dtensor_mesh *mesh, const dti_comm *comm, int m) {
-  const int64_t step = dti_numel(mesh->ndim - m - 1, mesh->shape + m + 1);
-  for (int64_t place = 0; place < mesh->size; place++) {
-    const int64_t coord = place / step % mesh->shape[m];
-    const int64_t first = place - coord * step;
-    if (dti_comm_node_of(comm, (int)place) != dti_comm_node_of(comm, (int)first)) return 0;
-  }
-  return 1;
-}
-
 /* *node_dims: 0 if the tensor cannot be node-shared; the same on all ranks. */
 static dtensor_status find_node_dims(const dtensor_mesh *mesh, dti_comm *comm,
                                      const dti_layout *layout, unsigned *node_dims) {
-  *node_dims = 0;
-  for (int m = 0; m < mesh->ndim; m++)
-    if (mesh->shape[m] > 1 && is_inside_nodes(mesh, comm, m)) *node_dims |= 1u << m;
+  *node_dims = dti_mesh_inside_nodes(mesh);
   if (!dti_window_fits(layout, *node_dims)) *node_dims = 0;
   if (!*node_dims) return DTENSOR_OK;
   dti_node *node;

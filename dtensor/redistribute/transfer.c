@@ -296,6 +296,10 @@ dtensor_status dti_transfer_test(dti_transfer *transfer, int *done) {
   return *done ? transfer->outcome : DTENSOR_OK;
 }
 
+int dti_transfer_has_ended_well(const dti_transfer *transfer) {
+  return transfer->state == DTI_TRANSFER_COMPLETE && transfer->outcome == DTENSOR_OK;
+}
+
 dtensor_status dti_transfer_wait(dti_transfer **transfer) {
   dti_transfer *t = *transfer;
   *transfer = NULL;

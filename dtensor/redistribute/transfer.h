@@ -62,6 +62,9 @@ void dti_transfer_release_sends(dti_transfer *transfer);
  * status is its outcome then. */
 dtensor_status dti_transfer_test(dti_transfer *transfer, int *done);
 
+/* 1 if it is complete, well; without advancing anything. */
+int dti_transfer_has_ended_well(const dti_transfer *transfer);
+
 /* For those that wait for something else: advance all transfers of this thread and let time pass;
  * `round` counts how often this wait has come by. Transfers that wait for a rank that will never
  * come end with DTENSOR_EMPI. */

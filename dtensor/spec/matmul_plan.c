@@ -7,6 +7,7 @@
 
 #include "dtensor/base/fail.h"
 #include "dtensor/spec/axis.h"
+#include "dtensor/spec/matmul_carry.h"
 #include "dtensor/spec/move_cost.h"
 #include "dtensor/spec/route.h"
 
@@ -126,7 +127,8 @@ dti_matmul_speed dti_matmul_speed_of(const dtensor_machine *machine, dti_topolog
       .madd = madd,
       .near_latency = topology.shared_memory ? machine->meeting : machine->node_latency,
       .near_byte = topology.shared_memory ? machine->copy : machine->node_byte,
-      .ranks_per_node = topology.ranks_per_node};
+      .ranks_per_node = topology.ranks_per_node,
+      .shares_memory = topology.shared_memory};
 }
 
 /* The most that a rank has along a dimension. */
@@ -177,6 +179,22 @@ static movement move(const dti_layout *from, const dti_layout *to,
   return cost;
 }
 
+/* An operand: what ranks of a node need alike comes once to their node, and is read there. */
+static movement move_operand(const dti_layout *from, const dti_layout *to, int k_dim,
+                             const dti_matmul_problem *problem) {
+  const dti_matmul_speed *speed = &problem->speed;
+  movement cost = move(from, to, problem);
+  if (!speed->shares_memory || cost.bytes == 0 || stays_on_node(from, to, speed->ranks_per_node))
+    return cost;
+  double ranks;
+  const double far =
+      dti_matmul_carried_bytes(from, to, k_dim, speed->ranks_per_node, problem->element, &ranks);
+  if (ranks == 1) return cost;
+  cost.wire = far * speed->byte + fmax(cost.bytes - far, 0) * speed->near_byte;
+  cost.starts = cost.starts / ranks + (ranks - 1) * speed->near_latency;
+  return cost;
+}
+
 /* A product that may come as it is and is Partial will be reduced one day. */
 static double later_scatter(const dti_matmul_problem *problem, const dti_matmul_plan *plan) {
   double parts = 1;
@@ -198,7 +216,8 @@ static double product_room(const dti_matmul_problem *problem, const dti_matmul_p
 }
 
 dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmul_plan *plan) {
-  const movement a = move(problem->a, &plan->a, problem), b = move(problem->b, &plan->b, problem),
+  const movement a = move_operand(problem->a, &plan->a, 1, problem),
+                 b = move_operand(problem->b, &plan->b, 0, problem),
                  c = move(&plan->c, &plan->out, problem);
   const double product = c.room > 0 ? product_room(problem, plan) : 0;
   const double k = longest(&plan->a, 1);
@@ -219,6 +238,7 @@ dtensor_status dti_matmul_plan_cost(const dti_matmul_problem *problem, dti_matmu
   plan->received[1] = b.bytes;
   plan->received[2] = c.bytes;
   plan->workspace = operands + product;
+  plan->product = product;
   plan->compute = longest(&plan->c, 0) * longest(&plan->c, 1) * k * problem->speed.madd;
   plan->communication =
       a.wire + b.wire + c.wire + (a.starts + b.starts) * (double)plan->steps + c.starts;

@@ -31,6 +31,7 @@ typedef struct dti_matmul_speed {
    * ranks are on each; 0: there is no difference. */
   double near_latency, near_byte;
   int64_t ranks_per_node;
+  int shares_memory; /* ranks of a node deal out what comes from others (matmul_carry.h) */
 } dti_matmul_speed;
 
 /* Of a rank of a mesh on a machine, in double precision. Bytes come over a link that the ranks of a
@@ -55,6 +56,7 @@ typedef struct dti_matmul_plan {
   dti_layout out;     /* how the product lies in the end */
   double received[3]; /* bytes per rank: of a, of b, and of the product on its way from c to out */
   double workspace;   /* bytes per rank: operands that were moved, and c if it is not out */
+  double product;     /* of these, c */
   int64_t steps;      /* the k of a rank is worked off in so many steps, one after the other */
   double compute, communication, seconds; /* predicted; seconds: of both, overlapped */
 } dti_matmul_plan;

@@ -72,7 +72,7 @@ typedef struct product_case {
   double complex alpha, beta;
   enum { BY_RULES, INTO_PLACEMENTS, INTO_OUT } target;
   int64_t panels;
-  int is_capped;
+  int reads, is_capped; /* reads: at neighbours', also in panels */
 } product_case;
 
 /* Explicit sizes borrow their array. */
@@ -136,6 +136,7 @@ static product_case random_case(const int64_t mesh_shape[2]) {
   static const int64_t panels[] = {0, 1, 3, 16};
   c.panels = panels[random_below(4)];
   c.is_capped = random_below(4) == 0;
+  c.reads = (int)random_below(2);
   return c;
 }
 
@@ -182,10 +183,10 @@ static const char *describe(const product_case *c) {
   (void)dtensor_placements_format(c->c, 2, p, sizeof p);
   snprintf(text, sizeof text,
            "m=%d n=%d k=%d %s a %s form %d, b %s form %d, c %s target %d, alpha %g%+gi beta "
-           "%g%+gi panels %d capped %d",
+           "%g%+gi panels %d reads %d capped %d",
            (int)c->m, (int)c->n, (int)c->k, dtensor_dtype_name(c->dtype), a, c->a_form, b,
            c->b_form, p, c->target, creal(c->alpha), cimag(c->alpha), creal(c->beta),
-           cimag(c->beta), (int)c->panels, c->is_capped);
+           cimag(c->beta), (int)c->panels, c->reads, c->is_capped);
   return text;
 }
 
@@ -229,7 +230,10 @@ static bool run_case(dtensor_mesh *mesh, const product_case *c) {
   const bool out_turned = random_below(3) == 0;
   dtensor *results[2] = {NULL, NULL};
   bool good = a && b;
-  dti_matmul_force_panels(c->panels);
+  if (c->reads)
+    dti_matmul_force_cuts(c->panels);
+  else
+    dti_matmul_force_panels(c->panels);
   for (int turn = 0; turn < 2 && good; turn++) {
     dtensor *out = c->target == INTO_OUT ? make(mesh, c, c->m, c->n, c->c, 3, out_turned) : NULL;
     dtensor_matmul_opts opts = {.a_form = c->a_form, .b_form = c->b_form, .out = out};
@@ -327,4 +331,9 @@ DTEST_WORLD(Matmul, OperandsMayChangeAsSoonAsItReturns, 2, 3, 4) {
     dtensor_destroy(&a);
   }
   dtensor_mesh_destroy(&mesh);
+}
+
+/* What comes from other nodes is dealt out among the ranks of one. */
+DTEST_NODES(Matmul, RandomProductsOnNodes, {4, 2}, {6, 3}, {6, 4}) {
+  random_products(world, 20261125);
 }

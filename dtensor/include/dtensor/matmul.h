@@ -41,7 +41,10 @@ typedef struct dtensor_matmul_opts {
  * layout of the product or max_bytes is given, whichever takes the least predicted time. Operands
  * that must move come in panels of k; a panel is multiplied while the next ones travel, and a
  * product that must be reduced or moved leaves in slices while the next one is computed. Inside of
- * a node, operands are read in place from the memory of the ranks that have them.
+ * a node, operands are read in place from the memory of the ranks that have them. What several
+ * ranks of a node need from other nodes comes once: each brings a part, and all read it there.
+ * (Where all ranks along a mesh dimension are on one node, or a run of them that is as long on each
+ * node; and shards are runs of rows or columns, evenly long if several mesh dimensions make them.)
  *
  * Collective over the mesh.
  *
@@ -70,6 +73,7 @@ typedef struct dtensor_matmul_info {
   int64_t panels, slices;            /* of k in a step, and of the product */
   int64_t bytes_a, bytes_b,
       bytes_c;                /* received, or read at the neighbours', as the counters will count */
+  int64_t bytes_in_place;     /* of a and b, what is read in the memory of ranks of the same node */
   int a_in_place, b_in_place; /* read where it lies, in this rank's or a neighbour's memory */
   int64_t workspace;          /* bytes */
   double compute, communication, seconds; /* predicted; seconds: of both, overlapped */
