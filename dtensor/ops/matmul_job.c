@@ -359,6 +359,20 @@ static int refine(const dtensor_mesh *mesh, const dti_matmul_plan *plan, dti_mat
   return 1;
 }
 
+/* Whether there is such a plan, and the layouts of the operands over that mesh. */
+static void look_by_node(dti_matmul_job *job) {
+  const int64_t *run = job->mesh->on_node;
+  dti_layout unused;
+  dti_matmul_plan fine;
+  unsigned near;
+  if (!dti_layout_refine(&job->a.source->layout, run, &unused) ||
+      !dti_layout_refine(&job->b.source->layout, run, &unused) ||
+      !refine(job->mesh, job->plan, &fine, &near) || !near)
+    return;
+  job->by_node.is_used = 1;
+  job->near = near;
+}
+
 /* Whether ranks share memory, and an operand would come in messages that this can save: the same
  * on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
@@ -371,15 +385,8 @@ static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
   if (!moves(a, &job->plan->a) && !moves(b, &job->plan->b)) return DTENSOR_OK;
   job->near = dti_mesh_inside_nodes(mesh);
   if (!job->is_in_node) {
-    dti_layout unused;
-    unsigned near;
     if (!dti_comm_nodes_share(comm)) return DTENSOR_OK;
-    if (dti_layout_refine(a, mesh->on_node, &unused) &&
-        dti_layout_refine(b, mesh->on_node, &unused) &&
-        refine(mesh, job->plan, &job->by_node.plan, &near) && near) {
-      job->by_node.is_used = 1;
-      job->near = near;
-    }
+    look_by_node(job);
     if (!job->near) return DTENSOR_OK;
   }
   job->node = node;
@@ -396,12 +403,16 @@ static dtensor_status view(dtensor_mesh *mesh, const dtensor *x, const int64_t r
 static dtensor_status go_by_node(dti_matmul_job *job) {
   dtensor_mesh *mesh;
   const int64_t *run = job->mesh->on_node;
+  unsigned near;
+  job->by_node.plan = malloc(sizeof *job->by_node.plan);
+  DTI_CHECK(job->by_node.plan, DTENSOR_ENOMEM, "no memory for a plan");
+  (void)refine(job->mesh, job->plan, job->by_node.plan, &near); /* as it was before */
   DTI_TRY(dti_mesh_by_node(job->mesh, &mesh));
   DTI_TRY(view(mesh, job->a.source, run, &job->by_node.a));
   DTI_TRY(view(mesh, job->b.source, run, &job->by_node.b));
   DTI_TRY(view(mesh, job->out, run, &job->by_node.out));
   job->mesh = mesh;
-  job->plan = &job->by_node.plan;
+  job->plan = job->by_node.plan;
   job->a.source = job->by_node.a;
   job->b.source = job->by_node.b;
   job->out = job->by_node.out;
@@ -465,5 +476,6 @@ dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status) 
   dtensor_destroy(&job->by_node.a);
   dtensor_destroy(&job->by_node.b);
   dtensor_destroy(&job->by_node.out);
+  free(job->by_node.plan);
   return parted;
 }

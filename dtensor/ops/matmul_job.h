@@ -198,7 +198,7 @@ typedef struct dti_matmul_job {
    * tells them apart (dti_mesh_by_node()), which is then that of the job. */
   struct {
     int is_used;
-    dti_matmul_plan plan;
+    dti_matmul_plan *plan;
     dtensor *a, *b, *out; /* views */
   } by_node;
 
