@@ -34,16 +34,17 @@ typedef struct bench {
   dti_batch *batch;
 } bench;
 
-/* Those of a pair, there and back: two ping-pongs, and streams with a word from the other side
+/* Those of a pair, there and back: three ping-pongs, and streams with a word from the other side
  * after each. */
-enum { MESSAGES = 2 * SMALL_REPEATS + 2 * LARGE_REPEATS + LARGE_REPEATS * (WINDOW + 1) };
+enum { MESSAGES = 2 * SMALL_REPEATS + 4 * LARGE_REPEATS + LARGE_REPEATS * (WINDOW + 1) };
 
 /* Room for the messages of both pairs. */
 static dtensor_status make_batch(dti_comm *root, dti_batch **batch) {
   size_t bytes[2 * MESSAGES] = {0};
   for (int pair = 0; pair < 2; pair++)
-    for (int i = 0; i < 2 * LARGE_REPEATS; i++)
-      bytes[pair * MESSAGES + 2 * SMALL_REPEATS + i] = LARGE;
+    for (int i = 0; i < 4 * LARGE_REPEATS; i++)
+      bytes[pair * MESSAGES + 2 * SMALL_REPEATS + i] =
+          (size_t)(i / (2 * LARGE_REPEATS) + 1) * LARGE;
   return dti_batch_create(root, 2 * MESSAGES, bytes, batch);
 }
 
