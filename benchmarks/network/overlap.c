@@ -200,13 +200,16 @@ static void one_transition(network *w, int64_t n, size_t which) {
 }
 
 void network_overlap(network *w) {
+  /* A matrix takes the wire a third of a second, but at most 256 MiB. */
+  const double elements = fmin(w->wire / 3 / sizeof(double), 1 << 25);
+  const int64_t n = w->ranks * (int64_t)(sqrt(elements) / w->ranks);
   for (size_t i = 0; i < sizeof transitions / sizeof transitions[0]; i++) {
     if (w->quick) {
       one_transition(w, 12 * w->ranks, i);
       continue;
     }
-    one_transition(w, w->ranks * (1024 / w->ranks), i); /* 8 MiB */
+    one_transition(w, n, i);
     /* Of four times as much, the transition that moves least, or this would take minutes. */
-    if (transitions[i].kind == S0_TO_S1) one_transition(w, w->ranks * (2048 / w->ranks), i);
+    if (transitions[i].kind == S0_TO_S1) one_transition(w, 2 * n, i);
   }
 }
