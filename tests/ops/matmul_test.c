@@ -124,7 +124,7 @@ static product_case random_case(const int64_t mesh_shape[2]) {
   }
   c.a_form = (dtensor_operand_form)random_below(3);
   c.b_form = (dtensor_operand_form)random_below(3);
-  c.target = random_below(3);
+  c.target = (unsigned)random_below(3);
   c.alpha = random_below(2) ? 1 : random_scalar(is_complex);
   if (c.target == INTO_OUT && random_below(2)) c.beta = random_scalar(is_complex);
   /* On the first mesh dimension: then they are for the whole length. */

@@ -194,7 +194,7 @@ static dtensor *ones(dtensor_mesh *mesh, const char *placement) {
 
 static void run(const test_world *world, int engine) {
   if (world->size == 1) return;
-  scene s = {NULL};
+  scene s = {.mesh = NULL};
   int ranks[64];
   for (int i = 0; i < world->size; i++) ranks[i] = world->size - 1 - i;
   REQUIRE_OK(world_line(world, &s.mesh));
