@@ -229,8 +229,8 @@ static void report(network *w, const product *p, const network_body body[], netw
 
 static int rounded(double x) { return x < 16 ? 16 : (int)(x / 16 + 0.5) * 16; }
 
-static void one_product(network *w, dtensor_mesh *mesh, const layouts *how, double ratio) {
-  extents x = how->shape(w->ranks, w->flops / w->wire, ratio, w->wire * COMMUNICATION_SECONDS);
+static void one_product(network *w, dtensor_mesh *mesh, const layouts *how, extents x,
+                        double ratio) {
   if (w->quick) x = (extents){48, 32, 64};
   const int m = rounded(x.m), n = rounded(x.n), k = rounded(x.k);
   x = (extents){m, n, k};
@@ -299,8 +299,16 @@ void network_matmul(network *w) {
     network_ok(w, dtensor_init_device_mesh(w->comm, 2, (int64_t[]){2, 2}, NULL, &square), "mesh");
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     dtensor_mesh *mesh = all[i].mesh_ndim == 1 ? w->mesh : square;
-    for (int r = 0; mesh && r < (w->quick ? 1 : 3); r++)
-      one_product(w, mesh, &all[i], (const double[]){1.0 / 3, 1, 3}[r]);
+    for (int r = 0; mesh && r < (w->quick ? 1 : 3); r++) {
+      const double ratio = (const double[]){1.0 / 3, 1, 3}[r],
+                   received = w->wire * COMMUNICATION_SECONDS;
+      one_product(w, mesh, &all[i], all[i].shape(w->ranks, w->flops / w->wire, ratio, received),
+                  ratio);
+    }
   }
   dtensor_mesh_destroy(&square);
+}
+
+void network_matmul_by_node(network *w) {
+  one_product(w, w->mesh, &all[0], (extents){4096, 1024, 1024}, 0);
 }

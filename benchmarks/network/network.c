@@ -1,6 +1,6 @@
 /* network [--quick] [--csv FILE] [GROUP...]: run by ./run bench --network on virtual nodes. Groups
- * of rows: overlap and matmul with one rank on each node, engines with several; those that can be
- * if none is named. */
+ * of rows: overlap and matmul with one rank on each node, engines and by_node with several; those
+ * that can be if none is named. */
 #include "benchmarks/network/network.h"
 
 #include <omp.h>
@@ -24,7 +24,8 @@ static const struct {
   int shares_nodes; /* else its rows are about the wire: no two ranks may share memory */
 } groups[] = {{"overlap", network_overlap, 0},
               {"matmul", network_matmul, 0},
-              {"engines", network_engines, 1}};
+              {"engines", network_engines, 1},
+              {"by_node", network_matmul_by_node, 1}};
 enum { GROUPS = sizeof groups / sizeof *groups };
 
 static void refuse(const network *w, const char *why) {
@@ -48,7 +49,7 @@ static unsigned read_arguments(network *w, int argc, char **argv, const char **c
     unsigned group = 0;
     for (int g = 0; g < GROUPS; g++)
       if (strcmp(argv[i], groups[g].name) == 0) group = 1u << g;
-    if (group == 0) refuse(w, "usage: network [--quick] [--csv FILE] [overlap] [matmul] [engines]");
+    if (group == 0) refuse(w, "usage: network [--quick] [--csv FILE] [GROUP...]");
     named |= group;
   }
   return named > 0 ? named : ~0u;

@@ -70,6 +70,7 @@ double network_floor(const network *w, double communication, double computation)
 void network_wire(network *w); /* first: measures w->wire */
 void network_overlap(network *w);
 void network_matmul(network *w);
+void network_matmul_by_node(network *w); /* what ranks of a node need comes once to it */
 void network_engines(network *w);
 
 #endif
