@@ -2,6 +2,7 @@
 
 #include "dtensor/base/event.h"
 #include "dtensor/base/fail.h"
+#include "dtensor/comm/check.h"
 #include "dtensor/comm/node.h"
 #include "dtensor/kernels/combine.h"
 #include "dtensor/redistribute/alike.h"
@@ -9,11 +10,11 @@
 #include "dtensor/redistribute/plan.h"
 
 /* Nobody is to be asked, and nothing to be agreed on: a transfer of which this is all that happens
- * would take longer than to copy some hundred elements. 0: there is more to do, and nothing was
- * done. */
+ * would take longer than to copy some hundred elements. 0: there is more to do, as where ranks
+ * compare what they were called with, and nothing was done. */
 static int settle_locally(const dtensor *x, const dtensor *y, const dti_transfer_plan *plan) {
   const dti_exchange *exchange = plan->exchange;
-  if (!plan->is_local || exchange->fill || dti_event_listening()) return 0;
+  if (!plan->is_local || exchange->fill || dti_event_listening() || dti_check_enabled()) return 0;
   for (int64_t i = 0; i < exchange->parcels; i++) {
     const dti_parcel *parcel = &exchange->parcel[i];
     const dti_part in = {x->data, x->stride, &parcel->theirs},

@@ -24,6 +24,12 @@ static dtensor_status other_target(const scene *s, dtensor **y) {
 static dtensor_status other_target_without_communication(const scene *s, dtensor **y) {
   return dtensor_redistribute(s->x, s->odd ? &columns : &rows, NULL, y);
 }
+/* The same once all ranks remember a plan for it. */
+static dtensor_status other_target_as_before(const scene *s, dtensor **y) {
+  EXPECT_OK(dtensor_redistribute(s->x, &rows, NULL, y));
+  dtensor_destroy(y);
+  return other_target_without_communication(s, y);
+}
 static dtensor_status other_shape(const scene *s, dtensor **y) {
   return dtensor_redistribute(s->odd ? s->other_shape : s->x, &columns, NULL, y);
 }
@@ -77,6 +83,7 @@ static const struct {
 } cases[] = {
     {other_target, "the layout asked for differs"},
     {other_target_without_communication, "the layout asked for differs"},
+    {other_target_as_before, "the layout asked for differs"},
     {other_shape, "the layout of the source differs"},
     {other_dtype, "the dtype differs"},
     {other_budget, "max_bytes differs"},
