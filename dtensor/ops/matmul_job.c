@@ -7,7 +7,6 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/mesh/machine.h"
-#include "dtensor/spec/refine.h"
 #include "dtensor/spec/route.h"
 
 /* A panel or slice is worth its messages from this many bytes on. Fewer k, or rows or columns, than
@@ -339,40 +338,6 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms) 
 
 /* ---- nodes */
 
-/* The plan over the mesh that tells ranks of a node apart; 0: there is none. Bit m of *near: its
- * dimension m is inside of nodes. */
-static int refine(const dtensor_mesh *mesh, const dti_matmul_plan *plan, dti_matmul_plan *fine,
-                  unsigned *near) {
-  const int64_t *run = mesh->on_node;
-  *fine = *plan;
-  if (!dti_layout_refine(&plan->a, run, &fine->a) || !dti_layout_refine(&plan->b, run, &fine->b) ||
-      !dti_layout_refine(&plan->c, run, &fine->c) ||
-      !dti_layout_refine(&plan->out, run, &fine->out))
-    return 0;
-  int n = 0;
-  *near = 0;
-  for (int m = 0; m < mesh->ndim; m++) {
-    const int is_cut = run[m] > 1 && run[m] < mesh->shape[m];
-    for (int i = 0; i <= is_cut; i++) fine->split[n++] = plan->split[m];
-    if (run[m] > 1) *near |= 1u << (n - 1);
-  }
-  return 1;
-}
-
-/* Whether there is such a plan, and the layouts of the operands over that mesh. */
-static void look_by_node(dti_matmul_job *job) {
-  const int64_t *run = job->mesh->on_node;
-  dti_layout unused;
-  dti_matmul_plan fine;
-  unsigned near;
-  if (!dti_layout_refine(&job->a.source->layout, run, &unused) ||
-      !dti_layout_refine(&job->b.source->layout, run, &unused) ||
-      !refine(job->mesh, job->plan, &fine, &near) || !near)
-    return;
-  job->by_node.is_used = 1;
-  job->near = near;
-}
-
 /* Whether ranks share memory, and an operand would come in messages that this can save: the same
  * on all ranks. */
 static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
@@ -386,36 +351,10 @@ static dtensor_status find_node(dti_matmul_job *job, dti_comm *comm) {
   job->near = dti_mesh_inside_nodes(mesh);
   if (!job->is_in_node) {
     if (!dti_comm_nodes_share(comm)) return DTENSOR_OK;
-    look_by_node(job);
+    dti_matmul_look_by_node(job);
     if (!job->near) return DTENSOR_OK;
   }
   job->node = node;
-  return DTENSOR_OK;
-}
-
-static dtensor_status view(dtensor_mesh *mesh, const dtensor *x, const int64_t run[],
-                           dtensor **fine) {
-  dti_layout layout;
-  (void)dti_layout_refine(&x->layout, run, &layout); /* as it was before */
-  return dti_tensor_wrap(mesh, x->dtype, &layout, x->storage, x->data, x->stride, fine);
-}
-
-static dtensor_status go_by_node(dti_matmul_job *job) {
-  dtensor_mesh *mesh;
-  const int64_t *run = job->mesh->on_node;
-  unsigned near;
-  job->by_node.plan = malloc(sizeof *job->by_node.plan);
-  DTI_CHECK(job->by_node.plan, DTENSOR_ENOMEM, "no memory for a plan");
-  (void)refine(job->mesh, job->plan, job->by_node.plan, &near); /* as it was before */
-  DTI_TRY(dti_mesh_by_node(job->mesh, &mesh));
-  DTI_TRY(view(mesh, job->a.source, run, &job->by_node.a));
-  DTI_TRY(view(mesh, job->b.source, run, &job->by_node.b));
-  DTI_TRY(view(mesh, job->out, run, &job->by_node.out));
-  job->mesh = mesh;
-  job->plan = job->by_node.plan;
-  job->a.source = job->by_node.a;
-  job->b.source = job->by_node.b;
-  job->out = job->by_node.out;
   return DTENSOR_OK;
 }
 
@@ -448,7 +387,7 @@ dtensor_status dti_matmul_job_open(dti_matmul_job *job, const dti_matmul_plan *p
     DTI_TRY(find_node(job, comm));
     if (!job->is_in_node) job->far_comm = comm;
   }
-  if (mine == DTENSOR_OK && job->by_node.is_used) mine = go_by_node(job);
+  if (mine == DTENSOR_OK && job->by_node.is_used) mine = dti_matmul_go_by_node(job);
   if (mine == DTENSOR_OK)
     mine = dti_operand_prepare(&job->a, job->a.source, &job->plan->a, 1, job->near);
   if (mine == DTENSOR_OK)

@@ -3,6 +3,7 @@
  *   matmul_ask.c       checks arguments, asks for a plan
  *   matmul.c           the public functions
  *   matmul_job.c       operands, buffers, panels: all that can fail on one rank alone
+ *   matmul_by_node.c   a mesh dimension over nodes of several ranks as two
  *   matmul_slices.c    the slices that a product leaves in, and what of it stays
  *   matmul_operand.c   how an operand comes to the multiplication
  *   matmul_blocks.c    where the blocks of an operand lie
@@ -241,6 +242,11 @@ dtensor_status dti_matmul_finish_reading(dti_matmul_job *job);
 /* Wait for all others to finish: then this rank's memory is its own again. One that has failed
  * tells them, and does not wait. */
 dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status);
+
+/* Set job->by_node.is_used and job->near if the product has a plan over a mesh that tells the ranks
+ * of a node apart, and the operands have layouts there. Then take that mesh. */
+void dti_matmul_look_by_node(dti_matmul_job *job);
+dtensor_status dti_matmul_go_by_node(dti_matmul_job *job);
 
 /* How many ranks share out what each of them computes, if what stays with each is one block: then
  * job->kept is set, and what leaves is to be computed first. Else 0. The same on all ranks. */
