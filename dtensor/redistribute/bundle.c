@@ -14,17 +14,38 @@ static void let_go(dti_transfer *t) {
   if (status != DTENSOR_OK) dti_transfer_lose(t, status);
 }
 
-static void give_turn(const dti_transfer *t) {
-  for (dti_transfer *next = dti_transfers_on_their_way(); next; next = next->next) {
-    if (next->bundle != t->bundle || next->number != t->number + t->at_once) continue;
-    next->has_turn = 1;
-    let_go(next);
-    return;
+/* Those with a turn, of the bundle of t; *next: the first one without, or NULL. */
+static int count_under_way(const dti_transfer *t, dti_transfer **next) {
+  int under_way = 0;
+  *next = NULL;
+  for (dti_transfer *other = dti_transfers_on_their_way(); other; other = other->next) {
+    if (other->bundle != t->bundle) continue;
+    if (other->has_turn)
+      under_way++;
+    else if (!*next || other->number < (*next)->number)
+      *next = other;
   }
+  return under_way;
+}
+
+/* Nothing was under way: the wire was faster than this rank looked after it. */
+static int more_at_once(const dti_transfer *t) {
+  const int at_once = 2 * t->at_once < t->most_at_once ? 2 * t->at_once : t->most_at_once;
+  for (dti_transfer *other = dti_transfers_on_their_way(); other; other = other->next)
+    if (other->bundle == t->bundle) other->at_once = at_once;
+  return at_once;
 }
 
 void dti_bundle_tell(const dti_transfer *t) {
-  if (t->bundle != 0) give_turn(t);
+  if (t->bundle == 0) return;
+  dti_transfer *next;
+  int under_way = count_under_way(t, &next);
+  const int at_once = under_way == 0 && next ? more_at_once(t) : t->at_once;
+  while (next && under_way < at_once) {
+    next->has_turn = 1;
+    let_go(next);
+    under_way = count_under_way(t, &next);
+  }
 }
 
 /* ---- The beginning ---- */
@@ -46,25 +67,40 @@ static dtensor_status prepare(const dti_transfer_item *item, dti_comm *comm,
 enum { MOST_BYTES_WITH_MPI = 16 << 20 };
 
 /* Two at least: one travels while the next is announced. */
-static int how_many_at_once(int n, dti_transfer *const transfers[]) {
+enum { LEAST_AT_ONCE = 2 };
+
+static int how_many_at_most(int n, dti_transfer *const transfers[]) {
   int64_t bytes = 0;
   int count = 0;
   for (; count < n; count++) {
     bytes += dti_leg_bytes_sent(dti_transfer_leg(transfers[count]));
-    if (count >= 2 && bytes > MOST_BYTES_WITH_MPI) break;
+    if (count >= LEAST_AT_ONCE && bytes > MOST_BYTES_WITH_MPI) break;
   }
   return count;
 }
 
+/* Messages to several peers do not keep the order of the transfers: those to one arrive long before
+ * those to another, and each transfer waits for the last of its own. So few have a turn at first.
+ * What is late comes one by one anyway. */
+static int how_many_at_first(int n, const dti_transfer_item items[],
+                             dti_transfer *const transfers[]) {
+  for (int i = 0; i < n; i++)
+    if (!items[i].is_late && dti_transfer_leg(transfers[i])->streams.sends > 1)
+      return LEAST_AT_ONCE;
+  return n;
+}
+
 /* All sends are announced before any receive (stream.h). */
 static void start(int n, const dti_transfer_item items[], dti_transfer *const transfers[]) {
-  const int at_once = how_many_at_once(n, transfers);
+  const int most = how_many_at_most(n, transfers), first = how_many_at_first(n, items, transfers);
+  const int at_once = first < most ? first : most;
   bundles++;
   for (int i = 0; i < n; i++) {
     dti_transfer *t = transfers[i];
     t->bundle = bundles;
     t->number = i;
     t->at_once = at_once;
+    t->most_at_once = most;
     t->hold = items[i].is_late ? DTI_HOLD_SOURCE : DTI_HOLD_NOTHING;
     t->has_turn = i < at_once;
     t->state = DTI_TRANSFER_MOVING;

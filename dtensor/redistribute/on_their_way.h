@@ -27,11 +27,11 @@ struct dti_transfer {
   dti_transfer *next; /* of this thread's transfers on their way */
 
   /* bundle.c */
-  uint64_t bundle; /* 0: it was begun by itself */
-  int number;      /* in its bundle */
-  int at_once;     /* so many of it have a turn: when one is complete, that so far behind it */
-  dti_hold hold;   /* what its source is not ready for */
-  int has_turn;    /* it may send */
+  uint64_t bundle;           /* 0: it was begun by itself */
+  int number;                /* in its bundle */
+  int at_once, most_at_once; /* so many of it have a turn; more when that is too few, up to most */
+  dti_hold hold;             /* what its source is not ready for */
+  int has_turn;              /* it may send */
 };
 
 static inline dti_leg *dti_transfer_leg(dti_transfer *t) { return &t->steps.leg[t->leg]; }
@@ -62,5 +62,10 @@ dtensor_status dti_transfer_take_numbers(dti_steps_request *request);
 
 /* A transfer is complete: one that was begun with it may have a turn. */
 void dti_bundle_tell(const dti_transfer *t);
+
+/* 1 if it has no turn yet: it cannot end before it has. */
+static inline int dti_bundle_keeps_back(const dti_transfer *t) {
+  return t->bundle != 0 && !t->has_turn;
+}
 
 #endif

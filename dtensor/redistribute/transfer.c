@@ -146,12 +146,13 @@ static void advance_all(void) {
 }
 
 void dti_transfers_help(void) {
-  dti_transfer *t = on_their_way;
+  dti_transfer **at = &on_their_way;
+  while (*at && dti_bundle_keeps_back(*at)) at = &(*at)->next;
+  dti_transfer *t = *at;
   if (!t) return;
-  dti_transfer **end = &on_their_way;
-  while (*end) end = &(*end)->next;
-  *end = t;
-  on_their_way = t->next;
+  *at = t->next;
+  while (*at) at = &(*at)->next;
+  *at = t;
   t->next = NULL;
   advance_one(t);
 }
