@@ -85,8 +85,12 @@ dtensor_status dti_mesh_machine_spread(dti_comm *root, const dtensor_machine *ma
   int64_t nothing = 0;
   DTI_TRY(spread(root, &figures, &nothing));
   dti_mesh_machine *value = malloc(sizeof *value);
-  DTI_TRY(dti_comm_agree(root,
-                         value ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine")));
+  const dtensor_status status = dti_comm_agree(
+      root, value ? DTENSOR_OK : DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine"));
+  if (status != DTENSOR_OK) {
+    free(value);
+    return status;
+  }
   *value = *(const dti_mesh_machine *)dti_comm_attached(root);
   value->machine = figures;
   value->version = new_version();
