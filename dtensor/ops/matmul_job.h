@@ -2,7 +2,8 @@
  *
  *   matmul_ask.c       checks arguments, asks for a plan
  *   matmul.c           the public functions
- *   matmul_job.c       operands, buffers, panels: all that can fail on one rank alone
+ *   matmul_job.c       operands and buffers: all that can fail on one rank alone
+ *   matmul_cuts.c      panels and slices: where k and the product are cut
  *   matmul_by_node.c   a mesh dimension over nodes of several ranks as two
  *   matmul_slices.c    the slices that a product leaves in, and what of it stays
  *   matmul_operand.c   how an operand comes to the multiplication
@@ -248,6 +249,11 @@ dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status);
 void dti_matmul_look_by_node(dti_matmul_job *job);
 dtensor_status dti_matmul_go_by_node(dti_matmul_job *job);
 
+/* Cut k into panels, once all of the job but its buffers is known; and the product, on its way to
+ * `to`, into slices. Errors: DTENSOR_ENOMEM */
+dtensor_status dti_matmul_cut_k(dti_matmul_job *job);
+dtensor_status dti_matmul_cut_product(dti_matmul_job *job, const dti_layout *to);
+
 /* How many ranks share out what each of them computes, if what stays with each is one block: then
  * job->kept is set, and what leaves is to be computed first. Else 0. The same on all ranks. */
 int64_t dti_matmul_find_kept(dti_matmul_job *job, const dti_layout *to);
@@ -299,5 +305,8 @@ void dti_matmul_force_panels(int64_t panels);
 
 /* The same, while ranks of a node read each other's memory. */
 void dti_matmul_force_cuts(int64_t panels);
+
+/* 0 while the first of these two forbids it. */
+int dti_matmul_reads_in_place(void);
 
 #endif
