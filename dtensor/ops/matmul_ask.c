@@ -63,6 +63,17 @@ static int shares_memory(const dtensor *x, const dtensor *y) {
   return x->storage && x->storage == y->storage;
 }
 
+/* beta times each contribution is beta times their reduction. */
+static int is_linear(const dti_layout *layout) {
+  for (int m = 0; m < layout->mesh_ndim; m++) {
+    const dtensor_placement p = layout->p[m];
+    if (p.kind == DTENSOR_PARTIAL && p.op != DTENSOR_SUM && p.op != DTENSOR_AVG &&
+        layout->mesh[m] > 1)
+      return 0;
+  }
+  return 1;
+}
+
 /* How the product has to lie. */
 static dtensor_status take_wanted(const dti_call *call, const dtensor_matmul_opts *opts,
                                   dti_matmul_asked *asked) {
@@ -90,6 +101,9 @@ static dtensor_status take_wanted(const dti_call *call, const dtensor_matmul_opt
             (long long)call->shape[1]);
   DTI_CHECK(!shares_memory(out, a) && !shares_memory(out, b), DTENSOR_EINVAL,
             "out shares memory with an operand: %s", dti_tensor_text(out, text, sizeof text));
+  DTI_CHECK(!asked->problem.is_added || is_linear(&out->layout), DTENSOR_EPLACEMENT,
+            "nothing can be added to %s before it is reduced: beta must be 0",
+            dti_tensor_text(out, text, sizeof text));
   asked->wanted = out->layout;
   asked->problem.c = &asked->wanted;
   return DTENSOR_OK;

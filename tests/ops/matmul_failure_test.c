@@ -52,6 +52,38 @@ DTEST_WORLD(MatmulFailure, BadArguments, 1, 3) {
   dtensor_mesh_destroy(&mesh);
 }
 
+/* beta times a sum's contributions is beta times the sum; other reductions are not linear. */
+DTEST_WORLD(MatmulFailure, NothingIsAddedToAReductionThatIsNotLinear, 1, 2, 3) {
+  static const struct {
+    const char *placement;
+    bool is_linear;
+  } cases[] = {{"P(sum)", true},
+               {"P(avg)", true},
+               {"P(max)", false},
+               {"P(min)", false},
+               {"P(product)", false}};
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  dtensor *a = ones(mesh, "S(1)", 6, 5), *b = ones(mesh, "S(0)", 5, 4);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    dtensor *out = ones(mesh, cases[i].placement, 6, 4);
+    const bool takes = cases[i].is_linear || world->size == 1;
+    double value[24];
+    EXPECT_STATUS(takes ? DTENSOR_OK : DTENSOR_EPLACEMENT,
+                  dtensor_matmul_ex(
+                      a, b, &(dtensor_matmul_opts){.out = out, .beta = dtensor_real(-2)}, NULL));
+    REQUIRE_OK(dtensor_full_tensor(out, value));
+    EXPECT_EQ(value[23], takes ? 3.0 : 1.0);
+    EXPECT_OK(dtensor_matmul_ex(a, b, &(dtensor_matmul_opts){.out = out}, NULL));
+    REQUIRE_OK(dtensor_full_tensor(out, value));
+    EXPECT_EQ(value[23], 5.0);
+    dtensor_destroy(&out);
+  }
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
+  dtensor_mesh_destroy(&mesh);
+}
+
 /* Nothing has moved when a cap is refused. */
 DTEST_WORLD(MatmulFailure, ACapThatIsTooSmall, 3) {
   if (world->size == 1) return;

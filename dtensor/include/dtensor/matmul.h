@@ -59,7 +59,8 @@ typedef struct dtensor_matmul_opts {
  *         DTENSOR_EINVAL      beta without out, out together with placements, an unknown form
  *         DTENSOR_ESHAPE      out has another shape than the product
  *         DTENSOR_EDTYPE      out has another dtype, or alpha or beta does not fit it
- *         DTENSOR_EPLACEMENT  placements do not fit
+ *         DTENSOR_EPLACEMENT  placements do not fit, or beta with an out that is Partial of another
+ *                             reduction than sum and avg
  *         DTENSOR_EBUDGET     max_bytes is too little; nothing was moved
  * After an error out holds nothing of use unless nothing was moved. */
 dtensor_status dtensor_matmul_ex(const dtensor *a, const dtensor *b,
