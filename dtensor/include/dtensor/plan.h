@@ -77,7 +77,8 @@ typedef struct dtensor_plan_info {
   dtensor_engine engine;
   int steps;
   int64_t rounds;
-  /* Of this rank: what dtensor_comm_stats() counts when the redistribution is run. */
+  /* Of this rank: what dtensor_comm_stats() counts when the redistribution is run. A message that
+   * is cut, to fit max_bytes or because it is longer than 4 MiB, is one here; its pieces count. */
   int64_t messages_received, messages_sent;
   int64_t bytes_received, bytes_sent;
   int64_t workspace; /* as in the chosen option, like seconds */
