@@ -21,7 +21,7 @@ static int64_t chunk_of(dtensor_placement p, int64_t n, int64_t parts) {
 }
 
 /* Which stretch of global indices a stretch of positions is that the digits before leave: they lie
- * in between. 0 if one of them cuts a turn of all parts. */
+ * in between. 0 if one of them cuts the stretch, or a turn of all parts. */
 static int64_t unit_of(const dti_digits *before, int64_t chunk, int64_t parts) {
   int64_t unit = chunk, done = 0;
   for (int turn = 0; turn < before->n; turn++) {
@@ -29,10 +29,8 @@ static int64_t unit_of(const dti_digits *before, int64_t chunk, int64_t parts) {
     for (int i = 0; i < before->n; i++)
       if (before->unit[i] > done && (next < 0 || before->unit[i] < before->unit[next])) next = i;
     done = before->unit[next];
-    if (done <= unit)
-      unit *= before->parts[next];
-    else if (done < unit * parts)
-      return 0;
+    if (done > unit ? done % (unit * parts) != 0 : unit % done != 0) return 0;
+    if (done <= unit) unit *= before->parts[next];
   }
   return unit;
 }
