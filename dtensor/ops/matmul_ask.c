@@ -101,6 +101,9 @@ static dtensor_status take_wanted(const dti_call *call, const dtensor_matmul_opt
             (long long)call->shape[1]);
   DTI_CHECK(!shares_memory(out, a) && !shares_memory(out, b), DTENSOR_EINVAL,
             "out shares memory with an operand: %s", dti_tensor_text(out, text, sizeof text));
+  DTI_CHECK(!out->storage || out->storage->requests == 0, DTENSOR_EINVAL,
+            "out is being redistributed, in a request that is open: %s",
+            dti_tensor_text(out, text, sizeof text));
   DTI_CHECK(!asked->problem.is_added || is_linear(&out->layout), DTENSOR_EPLACEMENT,
             "nothing can be added to %s before it is reduced: beta must be 0",
             dti_tensor_text(out, text, sizeof text));

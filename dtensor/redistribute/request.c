@@ -41,8 +41,13 @@ static dtensor_status complete(dtensor_request *r) {
   return status;
 }
 
+static void count_request(const dtensor *x, int more) {
+  if (x && x->storage) x->storage->requests += more;
+}
+
 static void free_request(dtensor_request *r) {
   for (int i = 0; r && i < r->n; i++) {
+    count_request(r->x[i], -1);
     dtensor_destroy(&r->x[i]);
     dtensor_destroy(&r->y[i]);
   }
@@ -77,6 +82,7 @@ static dtensor_status begin_group(dtensor_request *r, int first, int n, const dt
     item[i] = dti_transfer_item_of(from, mesh, &layout[i], y);
     if (!r) continue;
     r->x[first + i] = dtensor_retain((dtensor *)from);
+    count_request(from, 1);
     r->y[first + i] = y;
   }
   if (!dti_mesh_is_member(mesh)) return mine;

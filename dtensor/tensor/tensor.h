@@ -18,6 +18,7 @@ typedef struct dti_storage {
   dti_segment *segment; /* of the node, in which this rank has a window; else NULL */
   dti_comm *comm;       /* keeps the segment's memory mapped; else NULL */
   int is_replica;       /* other ranks of the node read this memory as their own part */
+  int64_t requests;     /* that are open and read it: nobody may write */
 } dti_storage;
 
 struct dtensor {

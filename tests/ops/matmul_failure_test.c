@@ -44,6 +44,13 @@ DTEST_WORLD(MatmulFailure, BadArguments, 1, 3) {
                 dtensor_matmul_ex(square, square, &(dtensor_matmul_opts){.out = square}, NULL));
   EXPECT_OK(dtensor_matmul_ex(a, b, &(dtensor_matmul_opts){.out = fits}, NULL));
   EXPECT_EQ(((const double *)dtensor_local_data(fits))[0], 5.0);
+  const dtensor_placement split = dtensor_shard(1);
+  dtensor_request *request;
+  REQUIRE_OK(dtensor_redistribute_begin(fits, &split, NULL, &request));
+  REFUSES(DTENSOR_EINVAL, .out = fits);
+  EXPECT_CONTAINS(dtensor_last_error(), "is being redistributed");
+  dtensor_request_destroy(&request);
+  EXPECT_OK(dtensor_matmul_ex(a, b, &(dtensor_matmul_opts){.out = fits}, NULL));
   dtensor_destroy(&square);
   dtensor_destroy(&fits);
   dtensor_destroy(&narrow);
