@@ -236,6 +236,11 @@ void dti_matmul_tell_failure(const dti_matmul_job *job, dtensor_status status);
 int dti_matmul_has_all(dti_matmul_job *job, int64_t panels);
 dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels);
 
+/* After a step: transfers hold meetings too, and a board has room for a few until the oldest is
+ * left. So the job's own is exchanged for a new one now and then. Collective over the node, also
+ * after a failure, which is told. */
+dtensor_status dti_matmul_meet_again(dti_matmul_job *job, int64_t step, dtensor_status status);
+
 /* Nobody's memory is needed any more. Transfers hold meetings too, and there is room for a few.
  * Fails if somebody has failed whose memory was read. */
 dtensor_status dti_matmul_finish_reading(dti_matmul_job *job);

@@ -116,16 +116,27 @@ static void decide(dti_matmul_job *job, const note *const notes[], const finding
   if (!reads) leave(job);
 }
 
-/* All members' notes, in `notes`. */
-static dtensor_status exchange_notes(dti_matmul_job *job, const note *own, const note *notes[]) {
+/* Hold the next meeting of the node, where this rank says so. */
+static dtensor_status hold_meeting(dti_matmul_job *job, const note *own, int64_t arrived) {
+  const uint64_t before = job->meeting;
   job->meeting = dti_node_next_meeting(job->node);
-  DTI_TRY(wait_for(job, dti_node_can_post));
+  const dtensor_status free = wait_for(job, dti_node_can_post);
+  if (free != DTENSOR_OK) {
+    job->meeting = before;
+    return free;
+  }
   note *desk = dti_node_desk(job->node, job->meeting);
   memcpy(desk, own, sizeof *own);
-  atomic_init(&desk->arrived, 0);
+  atomic_init(&desk->arrived, arrived);
   dti_node_post(job->node, job->meeting);
+  if (job->is_met) dti_node_leave(job->node, before); /* who waits for that waits for this, too */
   job->is_met = 1;
-  DTI_TRY(wait_for(job, dti_node_all_posted));
+  return wait_for(job, dti_node_all_posted);
+}
+
+/* All members' notes, in `notes`. */
+static dtensor_status exchange_notes(dti_matmul_job *job, const note *own, const note *notes[]) {
+  DTI_TRY(hold_meeting(job, own, 0));
   for (int member = 0; notes && member < dti_node_size(job->node); member++)
     notes[member] = dti_node_brought(job->node, job->meeting, member);
   return DTENSOR_OK;
@@ -268,6 +279,19 @@ dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels) {
   DTI_CHECK(arrived >= 0, (dtensor_status)-arrived, "a rank of this node has failed");
   find_buffers(job);
   return DTENSOR_OK;
+}
+
+/* ---- steps */
+
+/* A transfer takes a meeting of each of its own steps, and what is moved in place of an operand
+ * that is read is one transfer. */
+enum { STEPS_OF_A_MEETING = DTI_MEETINGS / DTENSOR_MAX_NDIM / 2 };
+
+dtensor_status dti_matmul_meet_again(dti_matmul_job *job, int64_t step, dtensor_status status) {
+  if (!job->is_met || job->has_left || step % STEPS_OF_A_MEETING != STEPS_OF_A_MEETING - 1)
+    return DTENSOR_OK;
+  const note own = {.outcome = DTI_ALL_IS_WELL};
+  return hold_meeting(job, &own, -(int64_t)status);
 }
 
 /* ---- the end */

@@ -252,8 +252,10 @@ dtensor_status dti_matmul_run(dti_matmul_job *job) {
   }
   /* Half of the panels hide the others, the other half hides the slices. */
   const int64_t left = !job->c_moves ? 0 : job->panels > 1 ? job->panels / 2 : 1;
-  for (int64_t step = 0; step < job->steps; step++)
+  for (int64_t step = 0; step < job->steps; step++) {
     run_step(&p, step, step + 1 == job->steps ? left : 0);
+    dti_pipeline_note(&p, dti_matmul_meet_again(job, step, p.status));
+  }
   if (job->c_moves) run_slices(&p, left);
   finish_reading(&p);
   if (job->between.data) dti_pipeline_spread(&p);

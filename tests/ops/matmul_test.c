@@ -294,6 +294,32 @@ static void random_products(const test_world *world, uint64_t seed) {
 
 DTEST_WORLD(Matmul, RandomProducts, 1, 2, 3, 4, 6) { random_products(world, 20261124); }
 
+/* One operand is read at the neighbours' all the time; of the other each step brings some rows, and
+ * each transfer holds meetings on the node as well. */
+DTEST_NODES(Matmul, MoreStepsThanANodeHasMeetings, {8, 8}, {8, 4}) {
+  enum { M = 111, N = 25, K = 148 };
+  if (world->size != 8) return;
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_mesh(world, 2, (int64_t[]){4, 2}, NULL, &mesh));
+  const dtensor_placement rows[] = {dtensor_shard(0), dtensor_shard(0)},
+                          average[] = {dtensor_partial(DTENSOR_AVG), dtensor_shard(0)};
+  dtensor *a, *b, *c = NULL;
+  REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, (int64_t[]){M, K}, rows, &a));
+  REQUIRE_OK(dtensor_ones(mesh, DTENSOR_F64, 2, (int64_t[]){K, N}, average, &b));
+  const dtensor_matmul_opts opts = {.max_bytes = 900};
+  dtensor_matmul_info info;
+  REQUIRE_OK(dtensor_explain_matmul(a, b, &opts, &info, NULL, 0));
+  EXPECT_GT(info.steps, 32);
+  EXPECT_OK(dtensor_matmul_ex(a, b, &opts, &c));
+  double whole[M * N];
+  EXPECT_OK(dtensor_full_tensor(c, whole));
+  for (int i = 0; i < M * N; i++) EXPECT_EQ(whole[i], (double)K);
+  dtensor_destroy(&c);
+  dtensor_destroy(&b);
+  dtensor_destroy(&a);
+  dtensor_mesh_destroy(&mesh);
+}
+
 /* Ranks that share memory read each other's operands, and nobody returns while his are read: the
  * next numbers are written at once. */
 DTEST_WORLD(Matmul, OperandsMayChangeAsSoonAsItReturns, 2, 3, 4) {
