@@ -56,8 +56,8 @@ typedef struct dtensor_matmul_opts {
  * same ranks gives the same bits.
  *
  * Errors: those of dtensor_matmul(), and
- *         DTENSOR_EINVAL      beta without out, out together with placements, an unknown form, an out
- *                             that an open request reads
+ *         DTENSOR_EINVAL      beta without out, out together with placements, an unknown form, an
+ *                             out that an open request reads
  *         DTENSOR_ESHAPE      out has another shape than the product
  *         DTENSOR_EDTYPE      out has another dtype, or alpha or beta does not fit it
  *         DTENSOR_EPLACEMENT  placements do not fit, or beta with an out that is Partial of another
