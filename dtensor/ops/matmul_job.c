@@ -163,8 +163,9 @@ static dtensor_status prepare(dti_matmul_job *job, const dti_gemm_terms *terms) 
   /* The same on all ranks: what moves without messages comes whole. */
   for (int i = 0; i < 2; i++) {
     const dti_layout *from = &operands[i]->source->layout, *to = &operands[i]->carried;
-    operands[i]->is_panelled = dti_operand_arrives(operands[i]) && moves(from, to) &&
-                               is_one_exchange(job->mesh, from, to, element);
+    const int travels = dti_operand_arrives(operands[i]) && moves(from, to);
+    operands[i]->is_panelled = travels && is_one_exchange(job->mesh, from, to, element);
+    job->needs_transfers |= travels;
   }
   job->steps =
       job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED ? plan->steps : 1;

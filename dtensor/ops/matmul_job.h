@@ -196,6 +196,7 @@ typedef struct dti_matmul_job {
   dti_node *node; /* NULL: no meeting is held */
   uint64_t meeting;
   int is_met, has_left, knows_buffers;
+  int needs_transfers; /* operands come in some, on all ranks */
   /* Where a mesh dimension has several ranks on each of several nodes: the same over a mesh that
    * tells them apart (dti_mesh_by_node()), which is then that of the job. */
   struct {

@@ -288,8 +288,9 @@ dtensor_status dti_matmul_await(dti_matmul_job *job, int64_t panels) {
 enum { STEPS_OF_A_MEETING = DTI_MEETINGS / DTENSOR_MAX_NDIM / 2 };
 
 dtensor_status dti_matmul_meet_again(dti_matmul_job *job, int64_t step, dtensor_status status) {
-  if (!job->is_met || job->has_left || step % STEPS_OF_A_MEETING != STEPS_OF_A_MEETING - 1)
-    return DTENSOR_OK;
+  /* Where operands are only rearranged, the steps of one rank are no matter of the others. */
+  if (!job->is_met || job->has_left || !job->needs_transfers) return DTENSOR_OK;
+  if (step % STEPS_OF_A_MEETING != STEPS_OF_A_MEETING - 1) return DTENSOR_OK;
   const note own = {.outcome = DTI_ALL_IS_WELL};
   return hold_meeting(job, &own, -(int64_t)status);
 }
