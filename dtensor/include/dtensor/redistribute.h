@@ -97,7 +97,7 @@ dtensor_status dtensor_redistribute_many(int n, const dtensor *const x[],
 typedef struct dtensor_request dtensor_request;
 
 /* Start a redistribution. x is retained until the request ends, and its elements must not be
- * changed before.
+ * changed before: dtensor_matmul_ex() refuses to write into it.
  *
  * Collective over the mesh of x, as are the test and wait that complete it; several requests may be
  * in flight when all ranks begin them in the same order. Progress is made in dtensor_request_test()
