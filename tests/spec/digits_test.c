@@ -1,8 +1,6 @@
 /* Splits that are said to be digits of the index, against the owner of every index. */
 #include "dtensor/spec/digits.h"
 
-#include <string.h>
-
 #include "dtensor/spec/layout.h"
 #include "tests/harness/dtest.h"
 
