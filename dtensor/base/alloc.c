@@ -188,11 +188,10 @@ static void free_extent(dti_extent *e) {
   const size_t limit = arena.limit;
   const int keep = e->bytes <= limit;
   if (keep) dti_extents_put(e, DTI_EXTENT_WARM);
+  const int is_too_much = keep && warm() > limit;
   pthread_mutex_unlock(&arena.lock);
-  if (keep)
-    trim_to(limit);
-  else
-    give_back(e);
+  if (is_too_much) trim_to(limit);
+  if (!keep) give_back(e);
 }
 
 /* ---- buffers of each kind */

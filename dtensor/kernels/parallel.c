@@ -1,13 +1,10 @@
 #include "dtensor/kernels/parallel.h"
 
-/* Waking a team costs some microseconds: what a core moves in that time is not worth sharing. */
-enum { BYTES_PER_THREAD = 32 * 1024 };
-
 void dti_parallel(int64_t n, int64_t grain, int64_t cost, int threads, dti_parallel_body body,
                   const void *ctx) {
   if (n <= 0) return;
   const int64_t grains = n / grain + (n % grain != 0);
-  int64_t parts = cost / BYTES_PER_THREAD;
+  int64_t parts = cost / DTI_BYTES_PER_THREAD;
   if (parts > threads) parts = threads;
   if (parts > grains) parts = grains;
   if (parts <= 1) { /* not by an if clause: that would enter the OpenMP runtime */

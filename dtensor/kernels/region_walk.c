@@ -243,9 +243,54 @@ static int band_of(const region_walk *w) {
   return INT32_MAX;
 }
 
+/* Two dimensions of one run each are what most walks have, and one box: to sort and merge axes in
+ * tables takes longer than to move some KiB. 0: there is more, and nothing was done. */
+static int walk_plainly(int parts, const dti_part part[], int64_t element, dti_box_body body,
+                        const void *ctx) {
+  dti_place place[parts];
+  for (int k = 0; k < parts; k++) {
+    const dti_region *region = part[k].region;
+    if (region->ndim != 2 || region->count[0] != 1 || region->count[1] != 1) return 0;
+    place[k].step[0] = part[k].stride[0] * element;
+    place[k].step[1] = part[k].stride[1] * element;
+    place[k].at = (char *)part[k].data + region->runs[0]->begin * place[k].step[0] +
+                  region->runs[1]->begin * place[k].step[1];
+  }
+  int64_t rows = part[0].region->runs[0]->length, length = part[0].region->runs[1]->length;
+  int is_turned = length == 1, is_whole = 1;
+  for (int k = 0; k < parts && rows > 1 && length > 1; k++) {
+    const int64_t outer = magnitude(place[k].step[0]), inner = magnitude(place[k].step[1]);
+    if (inner == outer) continue;
+    is_turned = inner > outer;
+    break;
+  }
+  if (is_turned) {
+    const int64_t outer = rows;
+    rows = length;
+    length = outer;
+  }
+  for (int k = 0; k < parts; k++) {
+    const int64_t *step = place[k].step;
+    if (is_turned) place[k] = (dti_place){place[k].at, {step[1], step[0]}};
+    is_whole &= step[0] == step[1] * length;
+  }
+  if (is_whole || rows == 1) {
+    length *= rows;
+    rows = 1;
+  }
+  for (int k = 0; k < parts && length == 1; k++) place[k].step[1] = element;
+  body(ctx, rows, length, place);
+  return 1;
+}
+
 void dti_walk_regions(int parts, const dti_part part[], size_t element, int64_t cost, int threads,
                       dti_box_body body, void (*end)(void), const void *ctx) {
   if (part[0].region->elements == 0) return;
+  if (dti_parallel_is_alone(cost, threads) &&
+      walk_plainly(parts, part, (int64_t)element, body, ctx)) {
+    if (end) end();
+    return;
+  }
   const int ndim = part[0].region->ndim;
   side sides[(ndim + 1) * parts];
   char *base[parts];
