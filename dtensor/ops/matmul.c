@@ -69,6 +69,7 @@ static dtensor_status run(const dti_matmul_asked *asked, const dtensor_matmul_op
   dtensor *out = NULL;
   if (opts && opts->out) {
     status = dti_tensor_own(opts->out);
+    dti_storage_await_readers(opts->out->storage);
     out = dtensor_retain(opts->out);
   } else {
     status = dti_tensor_create(a->mesh, asked->dtype, &asked->plan.out, &out);

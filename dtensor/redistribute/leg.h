@@ -92,6 +92,7 @@ typedef struct dti_leg {
   int is_filled;
   int posted, collected, left; /* how far the meeting has come */
   int is_copied;               /* neighbours read copies of its sources */
+  int sources_stay;            /* as they are, also after the leg: until all have left */
   int awaited;                 /* neighbours use this rank's arrays; known when it leaves */
   int takes_delivery;          /* neighbours write into its targets what it cannot read */
   int64_t bytes_lent;

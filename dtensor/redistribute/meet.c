@@ -7,9 +7,19 @@
 /* Rounds of waiting between two looks at whether those that are waited for live. */
 enum { ROUNDS_PER_CHECK = 1024 };
 
-static dtensor_status wait_until(const dti_node *node, uint64_t meeting,
-                                 int (*is_so)(const dti_node *, uint64_t)) {
-  for (int64_t round = 0; !is_so(node, meeting); round++) {
+/* To look takes some nanoseconds, a round of waiting is meant to take fifty (dti_comm_relax()). */
+enum { LOOKS_PER_ROUND = 8 };
+
+static int is_so_soon(const dti_node *node, uint64_t meeting,
+                      int (*is_so)(const dti_node *, uint64_t)) {
+  for (int look = 0; look < LOOKS_PER_ROUND; look++)
+    if (is_so(node, meeting)) return 1;
+  return 0;
+}
+
+dtensor_status dti_meet_wait(const dti_node *node, uint64_t meeting,
+                             int (*is_so)(const dti_node *, uint64_t)) {
+  for (int64_t round = 0; !is_so_soon(node, meeting, is_so); round++) {
     dti_transfers_advance(round);
     if (round % ROUNDS_PER_CHECK != ROUNDS_PER_CHECK - 1) continue;
     for (int member = 0; member < dti_node_size(node); member++) {
@@ -23,11 +33,11 @@ static dtensor_status wait_until(const dti_node *node, uint64_t meeting,
 
 dtensor_status dti_meet(dti_node *node, const void *note, size_t bytes, uint64_t *meeting) {
   *meeting = dti_node_next_meeting(node);
-  dtensor_status status = wait_until(node, *meeting, dti_node_can_post);
+  dtensor_status status = dti_meet_wait(node, *meeting, dti_node_can_post);
   if (status == DTENSOR_OK) {
     memcpy(dti_node_desk(node, *meeting), note, bytes);
     dti_node_post(node, *meeting);
-    status = wait_until(node, *meeting, dti_node_all_posted);
+    status = dti_meet_wait(node, *meeting, dti_node_all_posted);
   }
   if (status != DTENSOR_OK) dti_node_leave(node, *meeting);
   return status;

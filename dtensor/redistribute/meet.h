@@ -13,4 +13,9 @@
  * Collective over the node. */
 dtensor_status dti_meet(dti_node *node, const void *note, size_t bytes, uint64_t *meeting);
 
+/* Wait until is_so(node, meeting), while transfers on their way go on. DTENSOR_EMPI: a rank has
+ * ended, and it will never be so. */
+dtensor_status dti_meet_wait(const dti_node *node, uint64_t meeting,
+                             int (*is_so)(const dti_node *, uint64_t));
+
 #endif

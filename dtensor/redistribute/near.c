@@ -70,10 +70,20 @@ static int fits_desk(const dti_leg *leg, const dti_leg_part *part) {
          bytes_of(part, &part->from) <= DESK_DATA;
 }
 
+static int is_read_in_place(const dti_leg *leg, const dti_leg_part *part) {
+  return is_read(leg, part) && !fits_desk(leg, part) && !part->delivers && !leg->is_copied;
+}
+
+int dti_near_lends_source(const dti_leg *leg) {
+  for (int p = 0; p < leg->parts; p++)
+    if (is_read_in_place(leg, &leg->part[p])) return 1;
+  return 0;
+}
+
 int dti_near_is_awaited(const dti_leg *leg) {
   for (int p = 0; p < leg->parts; p++) {
     const dti_leg_part *part = &leg->part[p];
-    if (is_read(leg, part) && !fits_desk(leg, part) && !part->delivers && !leg->is_copied) return 1;
+    if (is_read_in_place(leg, part) && (!leg->sources_stay || part->lent_from)) return 1;
     if (part->kind == DTI_PART_SHARE_OUT) return 1;
   }
   return leg->takes_delivery;

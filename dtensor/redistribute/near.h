@@ -27,8 +27,11 @@ int64_t dti_near_verdict(const dti_leg *leg);
 /* This rank has posted, and will do nothing more. */
 void dti_near_retract(const dti_leg *leg);
 
-/* Whether neighbours read this rank's arrays in place, so that it must wait until they have. */
+/* Whether neighbours use this rank's arrays in place, so that it must wait until they have. */
 int dti_near_is_awaited(const dti_leg *leg);
+
+/* Whether they read its sources, or copies that were lent, until they leave. */
+int dti_near_lends_source(const dti_leg *leg);
 
 /* What a neighbour has posted: the source or the target array of a part. A source of NULL: it
  * delivers itself. */

@@ -6,6 +6,7 @@
 #include "dtensor/comm/node.h"
 #include "dtensor/kernels/combine.h"
 #include "dtensor/redistribute/alike.h"
+#include "dtensor/redistribute/at_once.h"
 #include "dtensor/redistribute/end.h"
 #include "dtensor/redistribute/plan.h"
 
@@ -41,7 +42,10 @@ static dtensor_status run(const dtensor *x, dtensor_mesh *mesh, const dti_layout
   if (takes_part && !(plan && mine == DTENSOR_OK && settle_locally(x, y, plan))) {
     dti_transfer_item item = dti_transfer_item_of(x, mesh, to, y);
     item.plan = plan;
-    status = dti_transfer_run(1, &item, opts, mine);
+    if (plan && mine == DTENSOR_OK && dti_at_once_fits(&item, opts))
+      status = dti_at_once(&item, x->storage);
+    else
+      status = dti_transfer_run(1, &item, opts, mine);
   }
   if (status != DTENSOR_OK) dtensor_destroy(&y);
   *out = y;

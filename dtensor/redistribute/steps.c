@@ -140,6 +140,14 @@ static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg
   leg->meeting = request->meetings > 0 ? request->meeting[l] : 0;
 }
 
+void dti_steps_lay_only(const dti_steps_request *request, dti_transfer_plan *plan, dti_leg *leg,
+                        dti_leg_part *part) {
+  dti_steps steps = {.legs = 1, .n = 1, .plan = &plan, .leg = leg, .part = part};
+  begin_leg(request, 0, 1, leg);
+  leg->part = part;
+  (void)lay_item(request, 0, &steps, DTENSOR_OK); /* allocates what lies between steps only */
+}
+
 /* By way of carriers if that is the way of all parts, and all nodes share memory. Carriers keep
  * whole messages: a limit to the buffers that each of several items keeps to is not one for all of
  * them. */

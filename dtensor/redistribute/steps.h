@@ -47,4 +47,9 @@ dtensor_status dti_steps_prepare(const dti_steps_request *request, dtensor_statu
                                  dti_steps *steps);
 void dti_steps_free(dti_steps *steps);
 
+/* This rank's part of the only step of a request for one item, in a zeroed leg and part. It is not
+ * prepared yet. */
+void dti_steps_lay_only(const dti_steps_request *request, dti_transfer_plan *plan, dti_leg *leg,
+                        dti_leg_part *part);
+
 #endif

@@ -63,8 +63,11 @@ static dti_array array_of(const dtensor_local *local) {
 static dtensor_status prepare_storage(const dtensor_local *local, dtensor_dtype dtype, int threads,
                                       dti_array *array, dti_storage **storage) {
   *array = array_of(local);
-  if (local->own != DTENSOR_COPY) return dti_storage_create(local->data, NULL, local->ctx, storage);
-
+  if (local->own != DTENSOR_COPY) {
+    DTI_TRY(dti_storage_create(local->data, NULL, local->ctx, storage));
+    (*storage)->is_foreign = 1;
+    return DTENSOR_OK;
+  }
   const size_t element = dtensor_dtype_size(dtype);
   dti_array copy = *array;
   dti_packed_strides(copy.ndim, copy.shape, copy.stride);

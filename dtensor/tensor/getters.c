@@ -28,9 +28,17 @@ dtensor_status dtensor_placements_of(const dtensor *x, char *text, size_t size) 
 }
 
 void *dtensor_local_data(const dtensor *x) {
-  if (!x || !x->storage || !x->storage->is_replica) return x ? x->data : NULL;
-  DTI_API();
-  return dti_tensor_own((dtensor *)x) == DTENSOR_OK ? x->data : NULL; /* the values stay */
+  if (!x || !x->storage) return NULL;
+  if (x->storage->is_replica) {
+    DTI_API();
+    if (dti_tensor_own((dtensor *)x) != DTENSOR_OK) return NULL; /* the values stay */
+  }
+  dti_storage_expose(x->storage);
+  return x->data;
+}
+
+void dtensor_local_done(const dtensor *x) {
+  if (x && x->storage) x->storage->is_exposed = 0;
 }
 
 const void *dtensor_local_read(const dtensor *x) { return x ? x->data : NULL; }
@@ -61,6 +69,7 @@ dtensor_status dtensor_to_local(const dtensor *x, dtensor_local *view) {
   DTI_CHECK(x && view, DTENSOR_EINVAL, "x and view must not be NULL");
   DTI_CHECK(dti_mesh_is_member(x->mesh), DTENSOR_EMESH, "this rank is not a member of the mesh");
   DTI_TRY(dti_tensor_own((dtensor *)x)); /* the values stay */
+  dti_storage_expose(x->storage);
   *view = (dtensor_local){.data = x->data, .ndim = x->layout.ndim, .own = DTENSOR_BORROW};
   for (int d = 0; d < x->layout.ndim; d++) {
     view->shape[d] = x->local_shape[d];

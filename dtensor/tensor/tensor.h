@@ -5,6 +5,7 @@
 #include "dtensor/base/refcount.h"
 #include "dtensor/base/region.h"
 #include "dtensor/base/segment.h"
+#include "dtensor/comm/node.h"
 #include "dtensor/mesh/mesh.h"
 #include "dtensor/spec/layout.h"
 #include "dtensor/tensor.h"
@@ -19,6 +20,11 @@ typedef struct dti_storage {
   dti_comm *comm;       /* keeps the segment's memory mapped; else NULL */
   int is_replica;       /* other ranks of the node read this memory as their own part */
   int64_t requests;     /* that are open and read it: nobody may write */
+  int is_foreign;       /* the user's own array */
+  int is_exposed;       /* the user has a pointer to it, and may write */
+  dti_comm *readers;    /* whose ranks on this node may still read it, in that meeting; or NULL */
+  dti_node *read_on;
+  uint64_t read_in;
 } dti_storage;
 
 struct dtensor {
@@ -61,6 +67,19 @@ dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dt
 dtensor_status dti_storage_create(void *data, void (*release)(void *ctx), void *ctx,
                                   dti_storage **out);
 void dti_storage_release(dti_storage **storage);
+
+/* Neighbours may go on reading a storage when the call in which they do has returned on this rank,
+ * as long as nobody can change it but by asking the library, which then waits for them. They are
+ * all in that call, and read without waiting for this rank. dti_storage_can_lend(): now, to this
+ * node. */
+int dti_storage_can_lend(const dti_storage *storage, const dti_node *node);
+void dti_storage_lend(dti_storage *storage, dti_comm *comm, dti_node *node, uint64_t meeting);
+
+/* Before its elements change: return when no neighbour reads them any more. NULL has none. */
+void dti_storage_await_readers(dti_storage *storage);
+
+/* The same, and from now on they may change at any time. */
+void dti_storage_expose(dti_storage *storage);
 
 /* Storage for a window in a segment, which is attached later. comm is retained: in its node the
  * ranks reach the segment. */

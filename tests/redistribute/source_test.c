@@ -1,8 +1,12 @@
 /* The source may be written again as soon as a redistribution returns, however small it is: of the
- * smallest the ranks of a node read copies, larger ones are waited for. */
+ * smallest the ranks of a node read copies, larger ones are waited for, then or, where nobody can
+ * write unseen, when somebody is about to. */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
+#include <dtensor/matmul.h>
 #include <dtensor/ops.h>
 #include <dtensor/redistribute.h>
 #include <math.h>
+#include <time.h>
 
 #include "tests/harness/arange.h"
 #include "tests/harness/world.h"
@@ -144,6 +148,151 @@ DTEST_NODES(Source, IsABatch, {2, 2}, {4, 2}, {6, 6}) {
   for (int i = 0; i < N; i++) {
     dtensor_destroy(&x[i]);
     dtensor_destroy(&values[i]);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* ---- Sources that nobody has a pointer to: a known redistribution returns while neighbours read
+ * them, and whoever wants to write waits then. */
+
+/* Ways to change what x holds, or held: each leaves x destroyed. */
+typedef enum change { WRITE, WRITE_LOCAL, WRITE_BY_VIEW, REUSE, CHANGES } change;
+
+static void spoil_by(change how, dtensor **x) {
+  const int64_t shape[] = {dtensor_size(*x, 0), dtensor_size(*x, 1)};
+  dtensor *other = NULL;
+  dtensor_local local;
+  if (how == WRITE) {
+    spoil(*x);
+  } else if (how == WRITE_LOCAL) {
+    if (!EXPECT_OK(dtensor_to_local(*x, &local))) return;
+    for (int64_t i = 0; i < dtensor_local_size(*x, -1); i++) ((double *)local.data)[i] = NAN;
+  } else if (how == WRITE_BY_VIEW) {
+    EXPECT_OK(dtensor_transpose(*x, 0, 1, &other));
+    dtensor_destroy(x); /* the elements stay */
+    spoil(other);
+  } else {
+    const dtensor_placement p[] = {dtensor_placement_of(*x, 0)};
+    dtensor_mesh *mesh = dtensor_mesh_retain(dtensor_mesh_of(*x));
+    dtensor_destroy(x);
+    EXPECT_OK(dtensor_full(mesh, DTENSOR_F64, 2, shape, dtensor_real(NAN), p, &other));
+    dtensor_mesh_destroy(&mesh);
+  }
+  dtensor_destroy(x);
+  dtensor_destroy(&other);
+}
+
+static void lend_and_spoil(dtensor_mesh *mesh, int64_t n, const char *from, const char *to) {
+  const int64_t shape[] = {n, n + 2};
+  dtensor_placement p;
+  REQUIRE_OK(dtensor_placements_parse(to, 1, &p));
+  for (int i = 0; i < 3 * CHANGES; i++) {
+    dtensor *x = NULL, *y = NULL;
+    REQUIRE_OK(make_arange(mesh, 2, shape, from, &x));
+    dtensor_local_done(x);
+    REQUIRE_OK(dtensor_redistribute(x, &p, NULL, &y));
+    spoil_by((change)(i % CHANGES), &x);
+    EXPECT_TRUE(holds_arange(y));
+    dtensor_destroy(&y);
+  }
+}
+
+DTEST_NODES(Source, IsLent, {1, 1}, {2, 2}, {3, 1}, {4, 4}, {6, 3}, {6, 6}) {
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  for (int i = 0; i < SIZES; i++) {
+    lend_and_spoil(mesh, rows[i], "S0", "S1");
+    lend_and_spoil(mesh, rows[i], "S1", "R");
+    lend_and_spoil(mesh, rows[i], "P", "S0");
+    lend_and_spoil(mesh, rows[i], "P", "R");
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* The others have come, and read only when rank 0 has returned: in time for what it does then. */
+DTEST_NODES(Source, IsLentToTheLate, {2, 2}, {3, 3}, {6, 6}) {
+  const int64_t shape[] = {300, 200};
+  const dtensor_placement to = dtensor_shard(1);
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  for (int how = 0; how < CHANGES; how++) {
+    dtensor *x = NULL, *y = NULL;
+    dtensor_request *request = NULL;
+    REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &x));
+    dtensor_local_done(x);
+    REQUIRE_OK(dtensor_redistribute(x, &to, NULL, &y)); /* from now on it is known */
+    dtensor_destroy(&y);
+    if (world->rank == 0) {
+      EXPECT_OK(dtensor_redistribute(x, &to, NULL, &y));
+      world_barrier(world);
+      spoil_by((change)how, &x);
+    } else {
+      EXPECT_OK(dtensor_redistribute_begin(x, &to, NULL, &request));
+      world_barrier(world); /* would not return if rank 0 waited for this one */
+      nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+      EXPECT_OK(dtensor_request_wait(&request, &y));
+    }
+    if (EXPECT_NOT_NULL(y)) EXPECT_TRUE(holds_arange(y));
+    dtensor_destroy(&x);
+    dtensor_destroy(&y);
+  }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* A product goes into a tensor that neighbours may still read. */
+DTEST_NODES(Source, IsTheNextResult, {2, 2}, {3, 3}, {6, 6}) {
+  enum { N = 90 };
+  const int64_t shape[] = {N, N};
+  const dtensor_placement rows_of = dtensor_shard(0), columns_of = dtensor_shard(1);
+  dtensor_mesh *mesh = NULL;
+  dtensor *x = NULL, *y = NULL, *eye = NULL, *values = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  REQUIRE_OK(dtensor_eye(mesh, DTENSOR_F64, 2, shape, &rows_of, &eye));
+  REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &values));
+  REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &x));
+  for (int i = 0; i < TIMES; i++) {
+    const double sign = i % 2 ? -1 : 1;
+    dtensor_local_done(x);
+    REQUIRE_OK(dtensor_redistribute(x, &columns_of, NULL, &y));
+    REQUIRE_OK(dtensor_matmul_ex(
+        values, eye, &(dtensor_matmul_opts){.out = x, .alpha = dtensor_real(-sign)}, NULL));
+    const double *got = dtensor_local_read(y);
+    const int64_t width = dtensor_local_size(y, 1), first = dtensor_local_offset(y, 1);
+    for (int64_t e = 0; e < N * width; e++)
+      if (!EXPECT_EQ(got[e], sign * (double)(e / width * N + first + e % width))) break;
+    dtensor_destroy(&y);
+  }
+  dtensor_destroy(&x);
+  dtensor_destroy(&values);
+  dtensor_destroy(&eye);
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* A promise about an array of the user's own counts for nothing: who wrote it before can do so
+ * again without asking. Here it lies where the neighbours can read it in place. */
+DTEST_NODES(Source, IsBorrowed, {2, 2}, {3, 3}, {6, 6}) {
+  dtensor_mesh *mesh = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  const dtensor_placement from = dtensor_shard(0), to = dtensor_shard(1);
+  for (int i = 0; i < SIZES; i++) {
+    const int64_t shape[] = {rows[i], rows[i] + 2};
+    dtensor *values = NULL, *owner = NULL, *x = NULL, *y = NULL;
+    dtensor_local local;
+    REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &values));
+    REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &owner));
+    REQUIRE_OK(dtensor_to_local(owner, &local));
+    REQUIRE_OK(dtensor_from_local(mesh, DTENSOR_F64, &local, &from, NULL, &x));
+    for (int k = 0; k < TIMES; k++) {
+      write_all(owner, values);
+      dtensor_local_done(x);
+      REQUIRE_OK(dtensor_redistribute(x, &to, NULL, &y));
+      spoil(owner);
+      EXPECT_TRUE(holds_arange(y));
+      dtensor_destroy(&y);
+    }
+    dtensor_destroy(&x);
+    dtensor_destroy(&owner);
+    dtensor_destroy(&values);
   }
   dtensor_mesh_destroy(&mesh);
 }

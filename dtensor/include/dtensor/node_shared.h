@@ -50,11 +50,6 @@ dtensor_status dtensor_empty_node_shared(dtensor_mesh *mesh, dtensor_dtype dtype
 /* 1 if this rank's part is a window of an array that its node shares. Local. */
 int dtensor_is_node_shared(const dtensor *x);
 
-/* This rank's part, to be read only: without the copy that dtensor_local_data() makes of a replica
- * that others read, too. NULL on ranks outside of the mesh. Valid until x is destroyed or one asks
- * for its local data. Local. */
-const void *dtensor_local_read(const dtensor *x);
-
 /* Change how x is laid out, and give x up: as dtensor_redistribute() and dtensor_destroy(), but a
  * node-shared tensor that stays so moves nothing. Then ranks of a node meet once, and the result
  * has other strides in the same array: microseconds at any size, and no memory. The result is

@@ -148,6 +148,25 @@ int64_t dtensor_local_size(const dtensor *x, int dim);
 int64_t dtensor_local_stride(const dtensor *x, int dim);
 int64_t dtensor_local_offset(const dtensor *x, int dim);
 
+/* This rank's part, to be read only. NULL on ranks outside of the mesh. Valid until x is destroyed
+ * or one asks for its local data. Local.
+ *
+ * Who only reads should ask so: of a replica that ranks of a node share no copy is made, and x can
+ * still be known not to change (dtensor_local_done()). */
+const void *dtensor_local_read(const dtensor *x);
+
+/* Promise: from now on nobody writes through pointers that dtensor_local_data() or
+ * dtensor_to_local() gave for x, or for a view of it, before. To write again, ask again. Like
+ * VecRestoreArray() of PETSc. Local; NULL is accepted.
+ *
+ * It saves time, nothing depends on it: neighbours on a node read x in place, and a redistribution
+ * of a tensor that somebody may be writing must wait until they have. Of one that nobody can be
+ * writing, as the result of an operation is, or any tensor after this call, it returns when this
+ * rank has its own part, and whoever asks for the local data, or destroys the last owner, waits
+ * for neighbours that are still reading. An array that was borrowed or taken over
+ * (dtensor_from_local()) is always taken to be written. */
+void dtensor_local_done(const dtensor *x);
+
 /* The global index of a local index along a dimension (with block-cyclic and strided shards the
  * offset is not enough), or -1 if there is no such local index. Local. */
 int64_t dtensor_global_index(const dtensor *x, int dim, int64_t local_index);
@@ -158,8 +177,9 @@ dtensor_status dtensor_placements_of(const dtensor *x, char *text, size_t size);
 /* One more owner of the same tensor; returns x. Local. */
 dtensor *dtensor_retain(dtensor *x);
 
-/* One owner less; frees the tensor with the last. Accepts NULL, sets it to NULL. Never
- * communicates, so ranks may destroy in any order. Local. */
+/* One owner less; frees the tensor with the last. Accepts NULL, sets it to NULL. Sends nothing, and
+ * waits for nobody but neighbours in the middle of reading x (dtensor_local_done()), so ranks may
+ * destroy in any order. Local. */
 void dtensor_destroy(dtensor **x);
 
 #ifdef __cplusplus
