@@ -67,8 +67,7 @@ static void fill(const move *m, double *in) {
     for (int64_t e = 0; e < count; e++) in[e] = weight * (double)(first + e);
 }
 
-int move_is_right(void *ctx) {
-  const move *m = ctx;
+static int is_right(const move *m, const double *result) {
   const int64_t p = m->b->ranks, h = m->rows / p, w = m->columns / p, r = m->b->rank;
   const double weight =
       m->kind == REDUCE_SCATTER || m->kind == ALL_REDUCE ? (double)(p * (p + 1) / 2) : 1;
@@ -83,9 +82,14 @@ int move_is_right(void *ctx) {
   if (m->kind == TRANSPOSE) first = r * w, row_step = 1, column_step = m->columns;
   for (int64_t i = 0; i < height; i++)
     for (int64_t j = 0; j < width; j++)
-      if (m->result[i * width + j] != weight * (double)(first + i * row_step + j * column_step))
+      if (result[i * width + j] != weight * (double)(first + i * row_step + j * column_step))
         return 0;
   return 1;
+}
+
+int move_is_right(void *ctx) {
+  const move *m = ctx;
+  return is_right(m, m->result);
 }
 
 void move_prepare(void *ctx) {
@@ -103,26 +107,44 @@ void move_prepare(void *ctx) {
 void move_begin(move *m) {
   dtensor_placement from;
   const int64_t shape[] = {m->rows, m->columns};
+  dtensor **source[] = {&m->x, &m->written};
   bench_ok(m->b, dtensor_placements_parse(kinds[m->kind].from, 1, &from), "placement");
   bench_ok(m->b, dtensor_placements_parse(kinds[m->kind].to, 1, &m->to), "placement");
-  bench_ok(m->b, dtensor_empty(m->b->mesh, DTENSOR_F64, 2, shape, &from, &m->x), "empty");
-  fill(m, dtensor_local_data(m->x));
+  for (int i = 0; i < 2; i++) {
+    bench_ok(m->b, dtensor_empty(m->b->mesh, DTENSOR_F64, 2, shape, &from, source[i]), "empty");
+    fill(m, dtensor_local_data(*source[i]));
+  }
+  dtensor_local_done(m->x);
 }
 
 void move_end(move *m) {
   dtensor_destroy(&m->x);
+  dtensor_destroy(&m->written);
   dtensor_destroy(&m->y);
+}
+
+static void redistribute(move *m, dtensor *source) {
+  dtensor *x = NULL;
+  dtensor_destroy(&m->y);
+  if (m->kind == TRANSPOSE)
+    bench_ok(m->b, dtensor_transpose(source, 0, 1, &x), "transpose");
+  else
+    x = dtensor_retain(source);
+  bench_ok(m->b, dtensor_redistribute(x, &m->to, NULL, &m->y), "redistribute");
+  dtensor_destroy(&x);
 }
 
 void move_by_dtensor(void *ctx) {
   move *m = ctx;
-  dtensor *x = NULL;
-  dtensor_destroy(&m->y);
-  if (m->kind == TRANSPOSE)
-    bench_ok(m->b, dtensor_transpose(m->x, 0, 1, &x), "transpose");
-  else
-    x = dtensor_retain(m->x);
-  bench_ok(m->b, dtensor_redistribute(x, &m->to, NULL, &m->y), "redistribute");
-  dtensor_destroy(&x);
-  m->result = dtensor_local_data(m->y);
+  redistribute(m, m->x);
+}
+
+void move_by_dtensor_written(void *ctx) {
+  move *m = ctx;
+  redistribute(m, m->written);
+}
+
+int move_by_dtensor_is_right(void *ctx) {
+  const move *m = ctx;
+  return is_right(m, dtensor_local_read(m->y));
 }

@@ -30,8 +30,9 @@ typedef struct move {
   move_kind kind;
   int64_t rows, columns; /* of the source */
   dtensor *x, *y;        /* source and last result */
+  dtensor *written;      /* a source like x, to which the program keeps a pointer */
   dtensor_placement to;
-  double *result; /* where the way that ran last has left its part */
+  double *result; /* where the way that ran last has left its part; dtensor: y */
 } move;
 
 workspace workspace_make(const bench *b, int64_t elements);
@@ -41,7 +42,7 @@ int64_t move_in_elements(const move *m);  /* of one rank's source */
 int64_t move_out_elements(const move *m); /* of one rank's result */
 double move_least_bytes(const move *m);   /* received by all ranks */
 
-/* Make the source tensor; the end of both tensors. */
+/* Make the source tensors; the end of all tensors. */
 void move_begin(move *m);
 void move_end(move *m);
 
@@ -49,7 +50,10 @@ void move_end(move *m);
 void move_prepare(void *m);
 int move_is_right(void *m);
 
+/* dtensor's ways: in the second, it must be ready for a source that is written when it returns. */
 void move_by_dtensor(void *m);
+void move_by_dtensor_written(void *m);
+int move_by_dtensor_is_right(void *m);
 
 /* The peers' ways of one kind: each adds its own to ways[*count] on. A library that is not there,
  * or cannot do it, adds none. */

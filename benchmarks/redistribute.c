@@ -50,6 +50,8 @@ static void one_move(bench *b, const workspace *space, move_kind kind, int64_t r
   bench_way ways[20];
   int count = 0;
   move_add_way(&m, ways, &count, "dtensor", "", move_by_dtensor);
+  move_add_way(&m, ways, &count, "written source", "", move_by_dtensor_written);
+  for (int i = 0; i < count; i++) ways[i].right = move_by_dtensor_is_right;
   limit_ways(&m, ways, &count);
   mpi_ways(&m, ways, &count);
   if (g->libraries) {
@@ -75,8 +77,8 @@ static void one_move(bench *b, const workspace *space, move_kind kind, int64_t r
 }
 
 static void matrices(bench *b, const workspace *space) {
-  static const char *const peers[] = {"limit", "two barriers",    "MPI", "ScaLAPACK",
-                                      "FFTW",  "FFTW transposed", NULL};
+  static const char *const peers[] = {"limit",     "two barriers", "written source",  "MPI",
+                                      "ScaLAPACK", "FFTW",         "FFTW transposed", NULL};
   bench_table(b, "redistribution, time and GB/s written", peers);
   const group g = {.op = "redistribute", .goal = 1.15, .budget = 2, .libraries = 1};
   for (int64_t n = b->smoke ? 48 : 256; n <= (b->smoke ? 48 : 4096); n *= 4)
@@ -85,7 +87,8 @@ static void matrices(bench *b, const workspace *space) {
 
 /* Each rank holds 64 bytes, then 4 KiB. */
 static void tiny(bench *b, const workspace *space) {
-  static const char *const peers[] = {"limit", "two barriers", "MPI", "MPI_Barrier", NULL};
+  static const char *const peers[] = {"limit", "two barriers", "written source",
+                                      "MPI",   "MPI_Barrier",  NULL};
   bench_table(b, "almost nothing: 64 bytes and 4 KiB per rank", peers);
   const group g = {.op = "tiny", .budget = 0.3, .barrier = 1};
   const move_kind kinds[] = {ROWS_TO_COLUMNS, GATHER, REDUCE_SCATTER, ALL_REDUCE};
