@@ -52,8 +52,14 @@ static const dti_rule rules[] = {{{DTI_P_ANY}, DTI_P_ANY, 0}};
 static dtensor_status view(const dti_call *call, const dti_layout *layout, const dtensor *x,
                            dtensor **out) {
   int64_t stride[DTENSOR_MAX_NDIM];
-  for (int d = 0; d < call->ndim; d++) stride[d] = x->stride[call->axis[d]];
-  return dti_tensor_wrap(x->mesh, x->dtype, layout, x->storage, x->data, stride, out);
+  dti_local local = {.elements = x->local_numel}; /* each dimension is split as it was */
+  for (int d = 0; d < call->ndim; d++) {
+    const int from = call->axis[d];
+    stride[d] = x->stride[from];
+    local.shape[d] = x->local_shape[from];
+    local.offset[d] = x->local_offset[from];
+  }
+  return dti_tensor_wrap_local(x->mesh, x->dtype, layout, &local, x->storage, x->data, stride, out);
 }
 
 static const dti_sample transpose_samples[] = {

@@ -107,7 +107,14 @@ dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dt
                                dti_storage *storage, void *data, const int64_t stride[],
                                dtensor **out) {
   const dti_local local = local_of(mesh, layout);
-  DTI_TRY(new_handle(mesh, dtype, layout, &local, out));
+  return dti_tensor_wrap_local(mesh, dtype, layout, &local, storage, data, stride, out);
+}
+
+dtensor_status dti_tensor_wrap_local(dtensor_mesh *mesh, dtensor_dtype dtype,
+                                     const dti_layout *layout, const dti_local *local,
+                                     dti_storage *storage, void *data, const int64_t stride[],
+                                     dtensor **out) {
+  DTI_TRY(new_handle(mesh, dtype, layout, local, out));
   dtensor *x = *out;
   if (!storage) return DTENSOR_OK;
   dti_refcount_retain(&storage->refs);

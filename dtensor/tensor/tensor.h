@@ -63,6 +63,12 @@ dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dt
                                dti_storage *storage, void *data, const int64_t stride[],
                                dtensor **out);
 
+/* The same where it is known what this rank owns of the layout. */
+dtensor_status dti_tensor_wrap_local(dtensor_mesh *mesh, dtensor_dtype dtype,
+                                     const dti_layout *layout, const dti_local *local,
+                                     dti_storage *storage, void *data, const int64_t stride[],
+                                     dtensor **out);
+
 /* Storage with one reference. On failure nothing was taken. */
 dtensor_status dti_storage_create(void *data, void (*release)(void *ctx), void *ctx,
                                   dti_storage **out);
