@@ -1,6 +1,6 @@
 #include "dtensor/spec/axis.h"
 
-#include "dtensor/spec/split.h"
+#include "dtensor/spec/split_kind.h"
 
 dti_axis dti_axis_of(const dti_layout *layout, int dim) {
   dti_axis axis; /* entries beyond its levels are not written: axes are made often */
@@ -33,6 +33,31 @@ int64_t dti_axis_length(const dti_axis *axis, const int64_t coord[]) {
   for (int level = 0; level < axis->levels; level++) {
     const dti_split split = split_at(axis, level, n);
     n = dti_split_length(&split, coord[axis->mesh_dim[level]]);
+  }
+  return n;
+}
+
+/* Of no more than n positions nobody gets more. A chunk of each piece is longer than its share by
+ * less than one, and the pieces are no more than the factor; but what a coordinate gets may become
+ * less where n grows. */
+static int64_t most_of_strided(const dti_split *split) {
+  const int64_t pieces = dti_min(split->param, split->n);
+  return dti_min(split->n, dti_ceil_div(split->n, split->parts) + pieces);
+}
+
+int64_t dti_axis_most(const dti_axis *axis) {
+  int64_t n = axis->size;
+  int is_even = 1; /* all parts so far are equally long */
+  for (int level = 0; level < axis->levels; level++) {
+    const dti_split split = split_at(axis, level, n);
+    int64_t least = n, most = 0;
+    for (int64_t coord = 0; coord < split.parts; coord = dti_split_next_length(&split, coord)) {
+      const int64_t length = dti_split_length(&split, coord);
+      if (length > most) most = length;
+      if (length < least) least = length;
+    }
+    n = axis->p[level].kind == DTENSOR_SHARD_STRIDED && !is_even ? most_of_strided(&split) : most;
+    is_even = is_even && least == most;
   }
   return n;
 }

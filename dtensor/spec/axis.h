@@ -29,6 +29,10 @@ int dti_axis_is_periodic(const dti_axis *axis);
 int64_t dti_axis_length(const dti_axis *axis, const int64_t coord[]);
 int64_t dti_axis_offset(const dti_axis *axis, const int64_t coord[]);
 
+/* No coordinate owns more: found in a time that grows with explicit sizes alone. Some coordinate
+ * owns so many, unless a strided shard splits parts that are not equally long. */
+int64_t dti_axis_most(const dti_axis *axis);
+
 /* The global index of a local one; *run (may be NULL) says how many local indices from this one on
  * are consecutive globally too, at least 1. */
 int64_t dti_axis_global(const dti_axis *axis, const int64_t coord[], int64_t local, int64_t *run);

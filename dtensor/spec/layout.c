@@ -99,6 +99,15 @@ dti_local dti_layout_local_part(const dti_layout *layout, const int64_t coord[])
   return local;
 }
 
+int64_t dti_layout_most_elements(const dti_layout *layout) {
+  int64_t shape[DTENSOR_MAX_NDIM];
+  for (int d = 0; d < layout->ndim; d++) {
+    const dti_axis axis = dti_axis_of(layout, d);
+    shape[d] = dti_axis_most(&axis);
+  }
+  return dti_numel(layout->ndim, shape);
+}
+
 /* The levels of an axis that split anything. */
 static dti_axis splitting_levels(const dti_layout *layout, int dim) {
   dti_axis axis = dti_axis_of(layout, dim);

@@ -63,6 +63,9 @@ typedef struct dti_local {
 /* coord NULL: outside of the mesh, where nothing is owned. */
 dti_local dti_layout_local_part(const dti_layout *layout, const int64_t coord[]);
 
+/* No local array has more elements (dti_axis_most()). */
+int64_t dti_layout_most_elements(const dti_layout *layout);
+
 /* 1 if every rank holds in `from` all that it needs in `to`, so that no rank sends anything; 0 if
  * that is not certain without looking at all ranks. */
 int dti_layout_is_local(const dti_layout *from, const dti_layout *to);
