@@ -22,6 +22,14 @@ static int64_t neighbours_on_a_node(const dti_comm *root) {
   return most;
 }
 
+/* Of all ranks, on the fullest node. Collective. */
+static dtensor_status most_on_a_node(dti_comm *root, int64_t *most) {
+  int here;
+  DTI_TRY(dti_comm_node_size(root, &here));
+  *most = here;
+  return dti_comm_allreduce(root, most, 1, DTI_COMM_MAX);
+}
+
 /* A machine as the words of an all-reduce: what rank 0 brings is the maximum beside what no figure
  * is below. */
 enum { WORDS = sizeof(dtensor_machine) / sizeof(int64_t) };
@@ -67,7 +75,9 @@ dtensor_status dti_mesh_machine_init(dti_comm *root) {
   dti_mesh_machine *found = malloc(sizeof *found);
   if (status == DTENSOR_OK && !found) status = DTI_FAIL(DTENSOR_ENOMEM, "no memory for a machine");
   status = dti_comm_agree(root, status);
+  int64_t most;
   if (status == DTENSOR_OK) status = spread(root, &machine, &is_set);
+  if (status == DTENSOR_OK) status = most_on_a_node(root, &most);
   if (status != DTENSOR_OK) {
     free(found);
     return status;
@@ -75,6 +85,7 @@ dtensor_status dti_mesh_machine_init(dti_comm *root) {
   *found = (dti_mesh_machine){.machine = machine,
                               .version = is_set ? new_version() : 0,
                               .ranks_per_node = neighbours_on_a_node(root),
+                              .most_on_a_node = most,
                               .shared_memory = dti_comm_nodes_share(root) && !is_alone};
   dti_comm_attach(root, found);
   return DTENSOR_OK;

@@ -11,6 +11,7 @@ typedef struct dti_mesh_machine {
   dtensor_machine machine;
   uint64_t version; /* of this process: 0 for the default, another one for each set of figures */
   int64_t ranks_per_node; /* consecutive ones, as the communicator says */
+  int64_t most_on_a_node; /* of all ranks */
   int shared_memory;      /* the ranks of every node read each other's memory */
 } dti_mesh_machine;
 

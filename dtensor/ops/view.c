@@ -59,7 +59,10 @@ static dtensor_status view(const dti_call *call, const dti_layout *layout, const
     local.shape[d] = x->local_shape[from];
     local.offset[d] = x->local_offset[from];
   }
-  return dti_tensor_wrap_local(x->mesh, x->dtype, layout, &local, x->storage, x->data, stride, out);
+  DTI_TRY(
+      dti_tensor_wrap_local(x->mesh, x->dtype, layout, &local, x->storage, x->data, stride, out));
+  (*out)->is_foreign = x->is_foreign;
+  return DTENSOR_OK;
 }
 
 static const dti_sample transpose_samples[] = {

@@ -62,6 +62,7 @@ static dtensor_status stay(dtensor *x, const dti_layout *to, dtensor **out) {
     dtensor_destroy(&y);
     return status;
   }
+  y->is_foreign = 0;
   y->node_dims = x->node_dims;
   dti_tensor_take_window(y);
   *out = y;

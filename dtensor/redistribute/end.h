@@ -14,8 +14,11 @@ static inline dti_transfer_end dti_tensor_end(const dtensor *x) {
 static inline dti_transfer_item dti_transfer_item_of(const dtensor *x, dtensor_mesh *mesh,
                                                      const dti_layout *layout, const dtensor *y) {
   const dti_transfer_end nowhere = {.mesh = mesh, .layout = layout};
-  return (dti_transfer_item){
-      .from = dti_tensor_end(x), .to = y ? dti_tensor_end(y) : nowhere, .dtype = x->dtype};
+  return (dti_transfer_item){.from = dti_tensor_end(x),
+                             .to = y ? dti_tensor_end(y) : nowhere,
+                             .dtype = x->dtype,
+                             .is_strided = x->is_strided,
+                             .is_foreign = x->is_foreign};
 }
 
 #endif

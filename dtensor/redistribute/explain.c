@@ -79,8 +79,8 @@ static dtensor_status answer(const inquiry *q, dtensor_plan_info *info) {
                               .ranks_per_node = topology.ranks_per_node,
                               .shared_memory = topology.shared_memory};
   if (dti_transfer_plan_moves_nothing(&item)) return DTENSOR_OK;
-  const dti_transfer_terms terms = {.max_bytes = q->max_bytes,
-                                    .is_near = dti_mesh_is_near(q->x->mesh)};
+  dti_transfer_terms terms = {.max_bytes = q->max_bytes, .is_near = dti_mesh_is_near(q->x->mesh)};
+  dti_transfer_terms_of_source(&terms, 1, q->x->is_strided, q->x->is_foreign);
   const dti_question question = dti_transfer_plan_question(&item, &terms);
   DTI_TRY(list_options(&question, info));
   dti_transfer_plan *plan;

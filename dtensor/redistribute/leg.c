@@ -109,9 +109,11 @@ int dti_leg_is_forsaken(dti_leg *leg) {
   return !is_read || dti_node_all_left(leg->node, leg->meeting);
 }
 
+/* What a rank brings to a gather, and what it gets from all others. */
+static int64_t own_bytes(const dti_leg *leg) { return leg->elements * (int64_t)leg->part->element; }
+
 static int64_t gather_bytes(const dti_leg *leg) {
-  const dti_leg_part *part = leg->part;
-  return (dti_members(part->to.mesh, leg->gathers) - 1) * leg->elements * (int64_t)part->element;
+  return (dti_members(leg->part->to.mesh, leg->gathers) - 1) * own_bytes(leg);
 }
 
 int64_t dti_leg_bytes_received(const dti_leg *leg) {
@@ -137,7 +139,7 @@ int64_t dti_leg_bytes_sent(const dti_leg *leg) {
 }
 
 int64_t dti_leg_workspace(const dti_leg *leg) {
-  if (dti_leg_is_gather(leg)) return gather_bytes(leg);
+  if (dti_leg_is_gather(leg)) return gather_bytes(leg) + own_bytes(leg);
   const int64_t carried = leg->hierarchy ? leg->hierarchy->workspace : 0;
   return leg->streams.bytes_in_buffers + leg->bytes_lent + leg->collective.bytes_in_buffers +
          carried;

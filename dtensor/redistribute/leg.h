@@ -75,7 +75,7 @@ typedef struct dti_leg {
   dti_comm *comm;       /* borrowed */
   int tag;
   int64_t chunk_bytes; /* of a message, at most */
-  int is_limited;      /* the caller has set a limit to the buffers */
+  int is_limited;      /* a window of messages is under way with each peer, not all */
   dti_node *node;      /* NULL: all peers are far */
   int has_far_peers;   /* there may be some */
   uint64_t meeting;    /* of node */

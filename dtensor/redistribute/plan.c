@@ -31,6 +31,10 @@ dti_question dti_transfer_plan_question(const dti_transfer_item *item,
                         .message_limit = (int64_t)dti_comm_message_limit(),
                         .is_near = terms->is_near,
                         .in_batch = terms->in_batch,
+                        .inside_nodes = dti_mesh_inside_nodes(to),
+                        .most_on_a_node = dti_mesh_machine_of(to)->most_on_a_node,
+                        .is_strided = terms->is_strided,
+                        .is_foreign = terms->is_foreign,
                         .machine = &dti_mesh_machine_of(to)->machine,
                         .topology = dti_mesh_topology(to)};
 }

@@ -29,7 +29,16 @@ typedef struct dti_transfer_terms {
   int64_t max_bytes; /* of workspace; 0: no limit */
   int is_near;       /* all ranks share memory */
   int in_batch;      /* others travel with it */
+  /* Of the source, on some rank (tensor.h); where there is a limit. */
+  int is_strided, is_foreign;
 } dti_transfer_terms;
+
+/* Of ranks that are not in the source's mesh nobody has told how it lies. */
+static inline void dti_transfer_terms_of_source(dti_transfer_terms *terms, int same_mesh,
+                                                int is_strided, int is_foreign) {
+  terms->is_strided = terms->max_bytes > 0 && (!same_mesh || is_strided);
+  terms->is_foreign = terms->max_bytes > 0 && (!same_mesh || is_foreign);
+}
 
 /* The plan of a transfer: the remembered one, or a new one that is remembered. Local; every rank
  * comes to the same route and to the same DTENSOR_EBUDGET. Retained for the caller, who may hold it

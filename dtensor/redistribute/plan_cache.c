@@ -22,11 +22,12 @@ typedef struct plan_key {
   uint64_t hash;                       /* of the source's layout and the target's placements */
   /* On one mesh the place there and 0, on two their serial numbers. */
   int64_t same_mesh, identity[2];
-  int64_t ranks_per_node, shared_memory;
+  int64_t ranks_per_node, most_on_a_node, shared_memory;
+  unsigned inside_nodes;
   uint64_t machine; /* version */
   size_t element;
   int64_t max_bytes, message_limit;
-  int is_near, in_batch, forced_engine;
+  int is_near, in_batch, is_strided, is_foreign, forced_engine;
 } plan_key;
 
 typedef struct entry {
@@ -110,10 +111,12 @@ static int is_same(const entry *e, const plan_key *b) {
   const plan_key *a = &e->key;
   return a->hash == b->hash && a->same_mesh == b->same_mesh && a->identity[0] == b->identity[0] &&
          a->identity[1] == b->identity[1] && a->ranks_per_node == b->ranks_per_node &&
-         a->shared_memory == b->shared_memory && a->machine == b->machine &&
+         a->most_on_a_node == b->most_on_a_node && a->shared_memory == b->shared_memory &&
+         a->inside_nodes == b->inside_nodes && a->machine == b->machine &&
          a->element == b->element && a->max_bytes == b->max_bytes &&
          a->message_limit == b->message_limit && (a->is_near == b->is_near || e->plan->is_local) &&
-         a->in_batch == b->in_batch && a->forced_engine == b->forced_engine &&
+         a->in_batch == b->in_batch && a->is_strided == b->is_strided &&
+         a->is_foreign == b->is_foreign && a->forced_engine == b->forced_engine &&
          dti_layout_equal(a->from, b->from) && is_same_target(a->to, b);
 }
 
@@ -183,13 +186,17 @@ static plan_key key_of(const dtensor_mesh *from, const dtensor_mesh *to, dtensor
       .identity = {same_mesh ? to->rank : (int64_t)from->serial,
                    same_mesh ? 0 : (int64_t)to->serial},
       .ranks_per_node = topology.ranks_per_node,
+      .most_on_a_node = dti_mesh_machine_of(to)->most_on_a_node,
       .shared_memory = topology.shared_memory,
+      .inside_nodes = dti_mesh_inside_nodes(to),
       .machine = dti_mesh_machine_of(to)->version,
       .element = dtensor_dtype_size(dtype),
       .max_bytes = terms->max_bytes,
       .message_limit = (int64_t)dti_comm_message_limit(),
       .is_near = terms->is_near,
       .in_batch = terms->in_batch,
+      .is_strided = terms->is_strided,
+      .is_foreign = terms->is_foreign,
       .forced_engine = dti_route_forced_engine(),
   };
 }

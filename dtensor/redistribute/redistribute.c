@@ -84,8 +84,9 @@ static dti_transfer_plan *recall(const dtensor *x, const dtensor_placement to[],
                                  const dtensor_redistribute_opts *opts) {
   const dtensor_mesh *mesh = x->mesh;
   if (!mesh->comm || !to || (opts && (opts->max_bytes < 0 || opts->max_received < 0))) return NULL;
-  const dti_transfer_terms terms = {.max_bytes = opts ? opts->max_bytes : 0,
-                                    .is_near = dti_comm_is_near(mesh->comm)};
+  dti_transfer_terms terms = {.max_bytes = opts ? opts->max_bytes : 0,
+                              .is_near = dti_comm_is_near(mesh->comm)};
+  dti_transfer_terms_of_source(&terms, 1, x->is_strided, x->is_foreign);
   return dti_transfer_plan_recall(mesh, &x->layout, to, x->dtype, &terms);
 }
 

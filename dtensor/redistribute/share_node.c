@@ -61,6 +61,7 @@ static dtensor_status prepare(dtensor_mesh *mesh, dtensor_dtype dtype, const dti
   *segment = NULL;
   DTI_TRY(dti_storage_create_window(comm, &storage));
   const dtensor_status status = dti_tensor_wrap(mesh, dtype, layout, storage, NULL, no_stride, x);
+  if (status == DTENSOR_OK) (*x)->is_foreign = 0;
   dti_storage_release(&storage);
   DTI_TRY(status);
   (*x)->node_dims = node_dims;

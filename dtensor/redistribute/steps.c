@@ -6,6 +6,7 @@
 #include "dtensor/base/alloc.h"
 #include "dtensor/base/fail.h"
 #include "dtensor/redistribute/lanes.h"
+#include "dtensor/spec/buffers.h"
 #include "dtensor/tensor/tensor.h"
 
 /* The most steps of a way where all ranks share memory: a reduction, then copies. */
@@ -113,18 +114,25 @@ static dtensor_status lay_item(const dti_steps_request *request, int i, dti_step
   return mine;
 }
 
-/* Both directions of all peers have a window of buffers, in every leg: they are allocated before
- * the first one starts. Half of the limit is left to what lies in between. */
-static int64_t chunk_bytes(const dti_steps_request *request, int legs) {
+/* What the plan says; 0: messages are whole. Of several items each plan keeps to the limit by
+ * itself: then both directions of all peers have a window of buffers, in every leg, and half of the
+ * limit is left to what lies in between. */
+static int64_t cut_of(const dti_steps_request *request, const dti_steps *steps) {
   const int64_t most = max_bytes(request), peers = dti_comm_size(request->comm) - 1;
+  if (request->n == 1 || most == 0) return steps->plan[0]->route.cut;
+  const int64_t windows = 2 * DTI_CUT_WINDOW * (peers > 0 ? peers : 1);
+  const int64_t cut = most / 2 / steps->legs / windows;
+  return cut < 16 ? 16 : cut;
+}
+
+/* Of a message, at most. */
+static int64_t chunk_bytes(const dti_steps_request *request, int64_t cut) {
   if (request->is_bundled) return DTI_STREAM_SHORT; /* they keep their order */
-  if (most == 0) return DTI_STREAM_CHUNK;
-  const int64_t chunk = most / 2 / legs / (2 * DTI_STREAM_WINDOW * (peers > 0 ? peers : 1));
-  return chunk < 16 ? 16 : chunk < DTI_STREAM_CHUNK ? chunk : DTI_STREAM_CHUNK;
+  return cut > 0 && cut < DTI_STREAM_CHUNK ? cut : DTI_STREAM_CHUNK;
 }
 
 /* Of a zeroed leg. */
-static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg *leg) {
+static void begin_leg(const dti_steps_request *request, int l, int64_t cut, dti_leg *leg) {
   const dti_transfer_item *first = &request->items[0];
   const int same_mesh = is_same_mesh(first);
   leg->threads = first->to.mesh->threads;
@@ -133,8 +141,8 @@ static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg
   leg->ranks_are_places = same_mesh;
   leg->comm = request->comm;
   leg->tag = request->tag[l];
-  leg->chunk_bytes = chunk_bytes(request, legs);
-  leg->is_limited = max_bytes(request) > 0;
+  leg->chunk_bytes = chunk_bytes(request, cut);
+  leg->is_limited = cut > 0;
   leg->node = request->node;
   leg->has_far_peers = !request->is_local && !request->is_near;
   leg->meeting = request->meetings > 0 ? request->meeting[l] : 0;
@@ -143,7 +151,7 @@ static void begin_leg(const dti_steps_request *request, int l, int legs, dti_leg
 void dti_steps_lay_only(const dti_steps_request *request, dti_transfer_plan *plan, dti_leg *leg,
                         dti_leg_part *part) {
   dti_steps steps = {.legs = 1, .n = 1, .plan = &plan, .leg = leg, .part = part};
-  begin_leg(request, 0, 1, leg);
+  begin_leg(request, 0, plan->route.cut, leg);
   leg->part = part;
   (void)lay_item(request, 0, &steps, DTENSOR_OK); /* allocates what lies between steps only */
 }
@@ -170,14 +178,16 @@ static dtensor_status find_ways(const dti_steps_request *request, dti_steps *ste
   DTI_CHECK(steps->plan, DTENSOR_ENOMEM, "no memory for %zu plans", n);
   steps->n = request->n;
   *legs = 1;
-  const dti_transfer_terms terms = {
+  dti_transfer_terms terms = {
       .max_bytes = max_bytes(request), .is_near = request->is_near, .in_batch = request->n > 1};
   for (int i = 0; i < request->n; i++) {
     const dti_transfer_item *item = &request->items[i];
-    if (item->plan)
+    if (item->plan) {
       steps->plan[i] = dti_transfer_plan_retain(item->plan);
-    else
+    } else {
+      dti_transfer_terms_of_source(&terms, is_same_mesh(item), item->is_strided, item->is_foreign);
       DTI_TRY(dti_transfer_plan_get(item, &terms, &steps->plan[i]));
+    }
     if (steps->plan[i]->route.steps > *legs) *legs = steps->plan[i]->route.steps;
   }
   return DTENSOR_OK;
@@ -209,8 +219,9 @@ dtensor_status dti_steps_plan(const dti_steps_request *request, dti_steps *steps
   steps->part = (dti_leg_part *)(void *)(steps->leg + legs);
   steps->between = (void **)(void *)(steps->part + parts);
   steps->legs = legs;
+  const int64_t cut = cut_of(request, steps);
   for (int l = 0; l < legs; l++) {
-    begin_leg(request, l, legs, &steps->leg[l]);
+    begin_leg(request, l, cut, &steps->leg[l]);
     steps->leg[l].part = &steps->part[l * request->n];
     steps->leg[l].engine = engine_of(request, steps, l);
   }

@@ -6,6 +6,7 @@
 #include "dtensor/base/fail.h"
 #include "dtensor/kernels/strided.h"
 #include "dtensor/redistribute/leg.h"
+#include "dtensor/spec/buffers.h"
 
 /* A region that goes to or comes from a peer, while the streams are put together. */
 typedef struct traffic {
@@ -178,7 +179,8 @@ static size_t lay_buffers(dti_leg *leg, dti_stream *stream, int receives) {
     const int64_t chunks = take_message(leg, stream, &at, &bytes);
     if (place_of(leg, stream, begin, chunks, receives) >= 0) continue;
     if (stream->window == stream->messages) stream->slot[i].offset = total;
-    const size_t room = (bytes + 15) / 16 * 16; /* the next one begins where any type may lie */
+    /* The next one begins where its elements may: of one part, anywhere behind whole ones. */
+    const size_t room = leg->parts > 1 ? (bytes + 15) / 16 * 16 : bytes;
     total += i + 1 < stream->messages ? room : bytes;
     if (room > largest) largest = room;
   }
@@ -190,10 +192,13 @@ static size_t lay_buffers(dti_leg *leg, dti_stream *stream, int receives) {
 /* Count the messages, and allocate the buffers of those that do not lie in place. */
 static dtensor_status size_stream(dti_leg *leg, dti_stream *stream, int receives) {
   dti_position at = {0, 0};
-  for (size_t bytes; at.segment < stream->segments; stream->messages++)
-    take_message(leg, stream, &at, &bytes);
+  size_t all = 0;
+  for (size_t message; at.segment < stream->segments; stream->messages++, all += message)
+    take_message(leg, stream, &at, &message);
   stream->window = stream->messages;
-  if (leg->is_limited && stream->window > DTI_STREAM_WINDOW) stream->window = DTI_STREAM_WINDOW;
+  if (leg->is_limited && all > DTI_CUT_WINDOW * (size_t)leg->chunk_bytes &&
+      stream->window > DTI_CUT_WINDOW)
+    stream->window = DTI_CUT_WINDOW;
   stream->slot = calloc((size_t)stream->window, sizeof *stream->slot);
   DTI_CHECK(stream->slot, DTENSOR_ENOMEM, "no memory for a table of %lld messages",
             (long long)stream->window);

@@ -5,8 +5,10 @@
  *
  * Without a limit to the buffers all messages are started at once, sends first. Where messages are
  * long, MPI shakes hands before each, and a handshake that comes late waits behind megabytes of
- * other messages: over TCP the two directions of a pair then run one after the other. With a limit
- * a window of messages is under way at a time, and the transfer goes in rounds.
+ * other messages: over TCP the two directions of a pair then run one after the other. Where
+ * messages are cut to fit a limit, DTI_CUT_WINDOW of them are under way with each peer at a time,
+ * and the transfer goes in rounds; what all of them would hold together is never less than the
+ * buffers of a window, so that spec/buffers.h knows what a rank needs at most.
  *
  * Long messages that are under way together also share the wire, so that all of them end at the
  * end. Transfers that are waited for one by one while others follow (dti_transfers_begin()) go in
@@ -16,8 +18,6 @@
 
 #include "dtensor/comm/comm.h"
 #include "dtensor/spec/chunk.h"
-
-enum { DTI_STREAM_WINDOW = 4 }; /* messages of a stream under way where buffers are limited */
 
 /* Bytes of a message where nobody has set a limit. */
 #define DTI_STREAM_CHUNK ((int64_t)4 << 20)

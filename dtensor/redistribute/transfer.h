@@ -28,7 +28,8 @@ typedef struct dti_transfer_item {
   dtensor_dtype dtype;
   struct dti_transfer_plan *plan; /* of everything, where it is known; else NULL. Borrowed */
   int is_private; /* the target may be memory that neighbours cannot reach; alike on all ranks */
-  int is_late;    /* dti_transfers_begin(): the source has no values before it is released */
+  int is_strided, is_foreign; /* the source, on some rank (tensor.h) */
+  int is_late; /* dti_transfers_begin(): the source has no values before it is released */
 } dti_transfer_item;
 
 typedef struct dti_transfer dti_transfer;

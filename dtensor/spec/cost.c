@@ -143,10 +143,6 @@ dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topolo
                .bytes_sent = bytes * (v->near_out.elements + v->far_out.elements),
                .workspace = bytes * w.staging},
       .round_seconds = w.latency + 2 * machine->overhead * (double)w.messages,
-      /* Carriers keep whole messages, and collectives have buffers for all of them. */
-      .rounds_most = step->engine != DTI_ENGINE_DIRECT
-                         ? 1
-                         : larger(1, dti_ceil_div(v->largest * bytes, DTI_PIECE_BYTES)),
   };
 }
 
@@ -172,6 +168,5 @@ dti_price dti_gather_price(const dtensor_machine *machine, dti_topology topology
                .bytes_received = moved,
                .bytes_sent = moved,
                .workspace = bytes * ranks},
-      .rounds_most = 1,
   };
 }

@@ -24,11 +24,7 @@ typedef struct dti_cost {
 typedef struct dti_price {
   dti_cost cost;
   double round_seconds;
-  int64_t rounds_most; /* before the pieces of a message become too small */
 } dti_price;
-
-/* Pieces of a message that is cut into rounds have at least so many bytes. */
-#define DTI_PIECE_BYTES 4096
 
 /* Of an exchange by this engine. `volume` is the rank's. */
 dti_price dti_exchange_price(const dtensor_machine *machine, dti_topology topology, int64_t ranks,

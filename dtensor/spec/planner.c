@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dtensor/base/fail.h"
+#include "dtensor/spec/buffers.h"
 #include "dtensor/spec/split_kind.h"
 #include "dtensor/spec/step_engine.h"
 
@@ -19,21 +20,16 @@ typedef struct planner {
   dti_candidates *out;
 } planner;
 
-static void cut_into_rounds(const planner *p, const dti_way *way, dti_candidate *c) {
-  c->fits = 1;
-  c->rounds = 1;
-  for (int i = 0; i < way->steps; i++) {
-    dti_step *step = &c->route.step[i];
-    step->rounds = 1;
-    for (int k = 0; k < DTI_WAY_PLACES; k++) {
-      const dti_price price = dti_step_price(p->q, &p->ends, way, k, i, step);
-      const int64_t rounds =
-          dti_rounds_to_fit(&price, dti_step_between(p->q, way, k, i), p->q->max_bytes);
-      if (rounds == 0) c->fits = 0;
-      if (rounds > step->rounds) step->rounds = rounds;
-    }
-    if (step->rounds > c->rounds) c->rounds = step->rounds;
+/* Where messages are cut, a round is as many of them as may be under way at a time. */
+static int64_t rounds_of(const planner *p, const dti_way *way, int i, const dti_route *route) {
+  if (route->cut == 0 || route->step[i].engine != DTI_ENGINE_DIRECT) return 1;
+  int64_t rounds = 1;
+  for (int k = 0; k < DTI_WAY_PLACES; k++) {
+    const int64_t largest = way->volume[k][i].largest * (int64_t)p->q->element;
+    const int64_t here = dti_ceil_div(largest, route->cut * DTI_CUT_WINDOW);
+    if (here > rounds) rounds = here;
   }
+  return rounds;
 }
 
 static dti_cost cost_at(const planner *p, const dti_way *way, int which, const dti_candidate *c) {
@@ -41,13 +37,12 @@ static dti_cost cost_at(const planner *p, const dti_way *way, int which, const d
   for (int i = 0; i < way->steps; i++) {
     const int64_t rounds = c->route.step[i].rounds;
     const dti_price price = dti_step_price(p->q, &p->ends, way, which, i, &c->route.step[i]);
-    const int64_t workspace =
-        dti_step_between(p->q, way, which, i) + dti_ceil_div(price.cost.workspace, rounds);
     sum.seconds += price.cost.seconds + (double)(rounds - 1) * price.round_seconds;
     sum.messages += price.cost.messages * rounds;
     sum.bytes_received += price.cost.bytes_received;
     sum.bytes_sent += price.cost.bytes_sent;
-    if (workspace > sum.workspace) sum.workspace = workspace;
+    sum.workspace +=
+        dti_step_workspace(p->q, &p->ends, way, which, i, &c->route.step[i], c->route.cut);
   }
   return sum;
 }
@@ -61,12 +56,20 @@ static void take_worse(dti_cost *worst, const dti_cost *other) {
 }
 
 static void price_candidate(const planner *p, const dti_way *way, dti_candidate *c) {
-  cut_into_rounds(p, way, c);
+  const dti_budget budget = dti_way_budget(p->q, &p->ends, way, c->route.step);
+  c->fits = budget.fits;
+  c->route.cut = budget.cut;
+  c->rounds = 1;
+  for (int i = 0; i < way->steps; i++) {
+    c->route.step[i].rounds = rounds_of(p, way, i, &c->route);
+    if (c->route.step[i].rounds > c->rounds) c->rounds = c->route.step[i].rounds;
+  }
   c->cost = (dti_cost){0};
   for (int k = 0; k < DTI_WAY_PLACES; k++) {
     const dti_cost here = cost_at(p, way, k, c);
     take_worse(&c->cost, &here);
   }
+  if (!c->fits || c->cost.workspace > budget.bytes) c->cost.workspace = budget.bytes;
 }
 
 static dti_candidate *new_candidate(const planner *p, const dti_way *way, dti_engine engine) {
@@ -95,10 +98,16 @@ static void add_mixed(const planner *p, const dti_way *way, int is_new) {
   if (engines & (1u << DTI_ENGINE_COLLECTIVE)) c->engine = DTI_ENGINE_COLLECTIVE;
   const int is_uniform =
       engines == 1u << DTI_ENGINE_DIRECT || engines == 1u << DTI_ENGINE_HIERARCHICAL;
-  if (is_uniform && !is_new)
+  if (is_uniform && !is_new) {
     p->out->n--;
-  else
-    price_candidate(p, way, c);
+    return;
+  }
+  price_candidate(p, way, c);
+  if (c->fits || !is_new || c->engine == DTI_ENGINE_DIRECT) return;
+  /* What cannot be cut has left too little to the other steps. */
+  c->engine = DTI_ENGINE_DIRECT;
+  for (int i = 0; i < way->steps; i++) c->route.step[i].engine = DTI_ENGINE_DIRECT;
+  price_candidate(p, way, c);
 }
 
 static int leaves_node(const dti_way *way) {
@@ -209,9 +218,12 @@ static dtensor_status add_near(planner *p, const dti_route *route, dti_way *way)
   add_uniform(p, way, DTI_ENGINE_DIRECT);
   if (!shares_out) return DTENSOR_OK;
   dti_candidate *c = &p->out->list[p->out->n - 1];
+  dti_way_of_route(&p->ends, route, way);
+  const dti_budget budget = dti_way_budget(p->q, &p->ends, way, way->step);
   c->route = *route;
-  c->cost.workspace = 0;
-  c->fits = 1;
+  c->cost.workspace = budget.bytes;
+  c->fits = budget.fits;
+  c->rounds = 1;
   return DTENSOR_OK;
 }
 

@@ -3,6 +3,8 @@
  * All of it follows from the layouts, the machine and the topology alone, so that every rank finds
  * the same without communication. Costs are those of the first two places of the mesh, the
  * last one and the last of the first line, the worst of them: no array has an entry per rank.
+ * Whether a candidate fits a budget does not depend on them, but on what any rank needs at most
+ * (buffers.h).
  *
  * What is never left to the machine is which sums are made in which order: results do not depend on
  * the figures of a calibration. */
@@ -15,9 +17,13 @@ typedef struct dti_question {
   const dti_layout *from, *to;
   int same_mesh;
   size_t element;
-  int64_t max_bytes;     /* of workspace; 0: no limit */
-  int64_t message_limit; /* bytes of a collective in one direction; 0: no limit */
-  int is_near;           /* all ranks share memory */
+  int64_t max_bytes;      /* of workspace; 0: no limit */
+  int64_t message_limit;  /* bytes of a collective in one direction; 0: no limit */
+  int is_near;            /* all ranks share memory */
+  unsigned inside_nodes;  /* bit m: ranks that differ in mesh dimension m alone share a node */
+  int64_t most_on_a_node; /* ranks of a node, wherever they stand; 0: topology.ranks_per_node */
+  /* On some rank the source is not packed, or in memory that its neighbours cannot read. */
+  int is_strided, is_foreign;
   int in_batch; /* others travel with it: a few bytes are not gathered by messages of their own */
   const dtensor_machine *machine;
   dti_topology topology; /* of the larger mesh, if there are two */

@@ -29,11 +29,12 @@ typedef struct dti_step {
   dti_engine engine;
   unsigned mesh_dims; /* bit m: ranks that exchange may differ in mesh dimension m; 0: none do */
   int is_all_gather;  /* every rank brings its whole array, and all others of its group take it */
-  int64_t rounds;     /* messages are cut into this many parts, sent one after the other; 0: 1 */
+  int64_t rounds;     /* messages go in so many parts, one after the other; 0: 1 */
 } dti_step;
 
 typedef struct dti_route {
   int steps;
+  int64_t cut;       /* messages have no more bytes, to fit a budget; 0: they are whole */
   dti_layout shares; /* of the step that shares out */
   dti_step step[DTENSOR_MAX_NDIM];
 } dti_route;

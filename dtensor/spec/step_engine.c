@@ -1,5 +1,6 @@
 #include "dtensor/spec/step_engine.h"
 
+#include "dtensor/spec/buffers.h"
 #include "dtensor/spec/collective_bytes.h"
 #include "dtensor/spec/split_kind.h"
 
@@ -19,18 +20,26 @@ dti_price dti_step_price(const dti_question *q, const dti_way_ends *ends, const 
                             &way->volume[which][i]);
 }
 
-int64_t dti_step_between(const dti_question *q, const dti_way *way, int which, int i) {
-  int64_t bytes = 0;
-  if (i > 0) bytes += local_bytes(q, &way->step[i - 1].to, which);
-  if (i + 1 < way->steps) bytes += local_bytes(q, &way->step[i].to, which);
-  return bytes;
+/* Of messages between every two ranks. */
+static int64_t message_buffers(const dti_question *q, const dti_volume *v, int is_strided,
+                               int64_t staging, int64_t cut) {
+  int64_t messages = v->far_in.messages + v->far_out.messages;
+  int64_t in_place = v->far_out.elements - v->far_out.scattered;
+  if (!q->topology.shared_memory) {
+    messages += v->near_in.messages + v->near_out.messages;
+    in_place += v->near_out.elements - v->near_out.scattered;
+  }
+  if (is_strided) staging += in_place * (int64_t)q->element;
+  const int64_t most = messages * DTI_CUT_WINDOW * cut;
+  return cut > 0 && staging > most ? most : staging;
 }
 
-int64_t dti_rounds_to_fit(const dti_price *price, int64_t between, int64_t max_bytes) {
-  if (max_bytes == 0 || between + price->cost.workspace <= max_bytes) return 1;
-  if (between >= max_bytes) return 0;
-  const int64_t rounds = dti_ceil_div(price->cost.workspace, max_bytes - between);
-  return rounds <= price->rounds_most ? rounds : 0;
+int64_t dti_step_workspace(const dti_question *q, const dti_way_ends *ends, const dti_way *way,
+                           int which, int i, const dti_step *step, int64_t cut) {
+  int64_t bytes = dti_step_price(q, ends, way, which, i, step).cost.workspace;
+  if (step->kind == DTI_STEP_EXCHANGE && step->engine == DTI_ENGINE_DIRECT)
+    bytes = message_buffers(q, &way->volume[which][i], q->is_strided && i == 0, bytes, cut);
+  return bytes + (i + 1 < way->steps ? local_bytes(q, &step->to, which) : 0);
 }
 
 static double slowest(const dti_question *q, const dti_way_ends *ends, const dti_way *way, int i,
@@ -54,16 +63,12 @@ static int can_be_collective(const dti_question *q, const dti_way *way, int i) {
   return dti_collective_bytes_fit(&bytes, q->message_limit, q->max_bytes, way->steps);
 }
 
-/* What cannot be cut may be above the cap. */
+/* What cannot be cut has its share of the budget, so that steps that can be have theirs. */
 static int step_fits(const dti_question *q, const dti_way_ends *ends, const dti_way *way, int i,
                      dti_engine engine) {
-  dti_step step = way->step[i];
-  step.engine = engine;
-  for (int k = 0; k < DTI_WAY_PLACES; k++) {
-    const dti_price price = dti_step_price(q, ends, way, k, i, &step);
-    if (dti_rounds_to_fit(&price, dti_step_between(q, way, k, i), q->max_bytes) == 0) return 0;
-  }
-  return 1;
+  if (q->max_bytes == 0) return 1;
+  const dti_buffers buffers = dti_step_buffers(q, ends, way, i, engine);
+  return buffers.whole <= (q->max_bytes - dti_way_between(q, way)) / way->steps;
 }
 
 dti_engine dti_step_engine(const dti_question *q, const dti_way_ends *ends, const dti_way *way,

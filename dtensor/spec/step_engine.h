@@ -10,11 +10,10 @@
 dti_price dti_step_price(const dti_question *q, const dti_way_ends *ends, const dti_way *way,
                          int which, int i, const dti_step *step);
 
-/* Arrays in between that live while step i runs. */
-int64_t dti_step_between(const dti_question *q, const dti_way *way, int which, int i);
-
-/* In how many rounds a step must go to fit; 0 if it cannot. */
-int64_t dti_rounds_to_fit(const dti_price *price, int64_t between, int64_t max_bytes);
+/* The bytes that it uses there beside source and target, where messages are no longer than `cut`
+ * (0: whole): buffers, and the array that it leaves for the next one. */
+int64_t dti_step_workspace(const dti_question *q, const dti_way_ends *ends, const dti_way *way,
+                           int which, int i, const dti_step *step, int64_t cut);
 
 /* The fastest for step i, of those that fit; direct messages may be chosen in any case. */
 dti_engine dti_step_engine(const dti_question *q, const dti_way_ends *ends, const dti_way *way,

@@ -68,8 +68,7 @@ static void add_receives(const dti_exchange *x, const dti_exchange_ends *ends, i
     const dti_parcel *parcel = &x->parcel[i];
     const int64_t n = parcel->region.elements;
     const int sums = parcel->contributions > 1;
-    /* One contribution can be received into the place of the sum; the others need room. */
-    int together = lies_together(&parcel->region, shape);
+    const int together = !sums && lies_together(&parcel->region, shape);
     if (sums) volume->contributed += n * parcel->contributions;
     for (int64_t k = 0; k < parcel->contributions; k++) {
       if (parcel->sources[k] == DTI_SELF) {
@@ -79,7 +78,6 @@ static void add_receives(const dti_exchange *x, const dti_exchange_ends *ends, i
       const int64_t node = parcel->sources[k] / per_node;
       if (node != here) shares[far++] = (node_share){node, n};
       add(node == here ? &volume->near_in : &volume->far_in, volume, n, together);
-      if (sums) together = 0;
     }
   }
   volume->far_nodes = count_nodes(shares, far, &volume->node_in);

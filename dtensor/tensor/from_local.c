@@ -16,6 +16,7 @@ typedef struct offer {
   int64_t verdict; /* dti_agree_value */
   int64_t ndim;
   int64_t shape[DTENSOR_MAX_NDIM];
+  int64_t is_strided, is_foreign;
 } offer;
 
 static dtensor_status check_local(const dtensor_mesh *mesh, dtensor_dtype dtype,
@@ -229,10 +230,12 @@ static dtensor_status check_alike(const dtensor_mesh *mesh, dti_comm *comm, dten
 }
 
 static dtensor_status exchange_offers(const dtensor_mesh *mesh, dti_comm *comm,
-                                      const dtensor_local *local, dtensor_status mine,
-                                      offer **offers) {
+                                      const dtensor_local *local, const dti_array *array,
+                                      dtensor_status mine, offer **offers) {
   offer own = {.verdict = dti_agree_value(mine, (int)mesh->rank), .ndim = local ? local->ndim : 0};
   for (int d = 0; mine == DTENSOR_OK && d < local->ndim; d++) own.shape[d] = local->shape[d];
+  own.is_strided = mine == DTENSOR_OK && !dti_array_is_packed(array);
+  own.is_foreign = mine == DTENSOR_OK && local->own != DTENSOR_COPY;
   /* A rank that cannot hold the answers still has to take part, and then fails alone: that is the
    * one place where the others cannot be told. */
   *offers = malloc((size_t)mesh->size * sizeof **offers);
@@ -278,12 +281,17 @@ dtensor_status dtensor_from_local(dtensor_mesh *mesh, dtensor_dtype dtype,
   /* A local array is one rank's argument, so its faults are agreed on like a lack of memory. */
   dtensor_status status = check_local(mesh, dtype, local, p);
   if (status == DTENSOR_OK) status = prepare_storage(local, dtype, mesh->threads, &array, &storage);
-  DTI_TRY_OR(done, status, exchange_offers(mesh, comm, local, status, &offers));
+  DTI_TRY_OR(done, status, exchange_offers(mesh, comm, local, &array, status, &offers));
 
   memcpy(placements, p, (size_t)mesh->ndim * sizeof *p);
   DTI_TRY_OR(done, status, infer_layout(mesh, offers, global_shape, placements, sizes, &layout));
   DTI_TRY_OR(done, status,
              dti_tensor_wrap(mesh, dtype, &layout, storage, array.data, array.stride, out));
+  (*out)->is_strided = (*out)->is_foreign = 0;
+  for (int64_t i = 0; i < mesh->size; i++) {
+    (*out)->is_strided |= offers[i].is_strided != 0;
+    (*out)->is_foreign |= offers[i].is_foreign != 0;
+  }
   if (local->own == DTENSOR_OWN) storage->release = local->release;
 done:
   dti_storage_release(&storage); /* the tensor has its own reference */

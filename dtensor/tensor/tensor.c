@@ -57,6 +57,7 @@ static dtensor_status new_handle(dtensor_mesh *mesh, dtensor_dtype dtype, const 
   }
   x->storage = NULL;
   x->data = NULL;
+  x->is_strided = x->is_foreign = 0;
   x->node_dims = 0;
   x->left = NULL;
   memcpy(x->local_shape, local->shape, sizeof x->local_shape);
@@ -116,6 +117,7 @@ dtensor_status dti_tensor_wrap_local(dtensor_mesh *mesh, dtensor_dtype dtype,
                                      dtensor **out) {
   DTI_TRY(new_handle(mesh, dtype, layout, local, out));
   dtensor *x = *out;
+  x->is_strided = x->is_foreign = 1;
   if (!storage) return DTENSOR_OK;
   dti_refcount_retain(&storage->refs);
   x->storage = storage;
@@ -148,14 +150,19 @@ dti_array dti_tensor_array(const dtensor *x) {
   return array;
 }
 
-int dti_tensor_is_packed(const dtensor *x) {
-  if (x->local_numel <= 1) return 1;
+int dti_array_is_packed(const dti_array *array) {
+  if (dti_numel(array->ndim, array->shape) <= 1) return 1;
   int64_t step = 1;
-  for (int d = x->layout.ndim - 1; d >= 0; d--) {
-    if (x->local_shape[d] > 1 && x->stride[d] != step) return 0;
-    step *= x->local_shape[d];
+  for (int d = array->ndim - 1; d >= 0; d--) {
+    if (array->shape[d] > 1 && array->stride[d] != step) return 0;
+    step *= array->shape[d];
   }
   return 1;
+}
+
+int dti_tensor_is_packed(const dtensor *x) {
+  const dti_array array = dti_tensor_array(x);
+  return dti_array_is_packed(&array);
 }
 
 void dti_tensor_settle_partial(dtensor *x) {

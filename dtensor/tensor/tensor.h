@@ -39,6 +39,9 @@ struct dtensor {
   int64_t local_offset[DTENSOR_MAX_NDIM];
   int64_t stride[DTENSOR_MAX_NDIM]; /* in elements */
   int64_t local_numel;
+  /* On some rank the local array is not packed, or in memory that is not the library's, as all
+   * ranks know. */
+  int is_strided, is_foreign;
   unsigned node_dims; /* node-shared over these mesh dimensions (spec/window.h), 0: ordinary; the
                          same on all ranks, also where one has made its part its own since */
   dti_storage *left;  /* what others may still be reading in place of `storage`; NULL: nothing */
@@ -58,7 +61,8 @@ dtensor_status dti_tensor_create_local(dtensor_mesh *mesh, dtensor_dtype dtype,
                                        dtensor **out);
 
 /* A new tensor on storage that exists already (retained; NULL outside of the mesh). The layout's
- * local shape is what data and stride describe. Local. */
+ * local shape is what data and stride describe. It counts as strided, and as foreign memory, unless
+ * the caller knows better. Local. */
 dtensor_status dti_tensor_wrap(dtensor_mesh *mesh, dtensor_dtype dtype, const dti_layout *layout,
                                dti_storage *storage, void *data, const int64_t stride[],
                                dtensor **out);
@@ -104,7 +108,8 @@ dtensor_status dti_tensor_own(dtensor *x);
 /* The local array. */
 dti_array dti_tensor_array(const dtensor *x);
 
-/* 1 if the local array is packed row-major (or has at most one element). */
+/* 1 if an array, or the local one, is packed row-major (or has at most one element). */
+int dti_array_is_packed(const dti_array *array);
 int dti_tensor_is_packed(const dtensor *x);
 
 /* Make x's local part the one of the Partial placements among p that hold a value only where every

@@ -57,7 +57,9 @@ typedef enum dtensor_engine {
 } dtensor_engine;
 
 /* One plan that was considered. Figures are those of the busiest of four ranks, the first two of
- * the mesh, the last one and the last of its first line: they are the same on every rank. */
+ * the mesh, the last one and the last of its first line: they are the same on every rank. Whether
+ * it fits max_bytes does not depend on these four: no rank may need more, and what any rank needs
+ * at most follows from the layouts. */
 typedef struct dtensor_plan_option {
   dtensor_engine engine;
   int steps;              /* one after the other */
@@ -65,9 +67,10 @@ typedef struct dtensor_plan_option {
   int64_t messages;       /* received or sent, whichever is more */
   int64_t bytes_received; /* by messages or from other ranks' memory */
   int64_t bytes_sent;
-  int64_t workspace; /* bytes in use at the same time beside source and target */
+  int64_t workspace; /* bytes in use at the same time beside source and target; where it does not
+                        fit, the least max_bytes that it does fit */
   double seconds;    /* predicted */
-  int fits;          /* 0: workspace above max_bytes, however many rounds */
+  int fits;          /* 0: some rank may need more than max_bytes, however many rounds */
   int chosen;
 } dtensor_plan_option;
 
@@ -93,7 +96,7 @@ typedef struct dtensor_plan_info {
  *
  * Local. The plan is remembered, so the redistribution that follows need not plan again.
  *
- *   opts  NULL for defaults
+ *   opts  NULL for defaults; max_received is not looked at (see bytes_received of each rank)
  *   info  NULL, or where the figures go
  *   text  NULL, or where a table for people goes, cut to fit `size` and ended by a zero
  *
