@@ -73,7 +73,7 @@ typedef struct dti_streams {
 
 struct dti_leg;
 
-/* Find the peers, cut, allocate. After the parts' exchanges are planned. */
+/* stream_prepare.c: find the peers, cut, allocate. After the parts' exchanges are planned. */
 dtensor_status dti_streams_prepare(struct dti_leg *leg);
 
 /* Send, then post receives, as far as the windows have room and leg->hold permits. */
