@@ -27,6 +27,8 @@ void dti_matmul_force_cuts(int64_t panels) {
   reads_nothing = 0;
 }
 
+int dti_matmul_has_forced_cuts(void) { return forced_panels > 0; }
+
 int dti_matmul_reads_in_place(void) { return !reads_nothing; }
 
 /* Into how many pieces something of so many bytes per rank is cut at most, each of so many indices
@@ -45,7 +47,7 @@ static int64_t most_pieces(const dti_matmul_job *job, double bytes, const dti_se
 /* All panels alike. */
 static void cut_evenly(dti_matmul_job *job, int64_t panels) {
   job->panels = job->grains = panels;
-  for (int64_t i = 0; i < panels; i++) job->panel_end[i] = i + 1;
+  for (int64_t i = 0; i < panels; i++) job->panel[i] = (dti_panel){.begin = i, .end = i + 1};
 }
 
 /* Where the multiplication begins with what a rank has already, the n-th part of k, and takes as
@@ -60,12 +62,12 @@ static void cut_by_arrival(dti_matmul_job *job, int64_t n, int64_t most) {
     int64_t grains = left / n;
     if (grains < 4) grains = 4;
     if (left - grains < 4) grains = left;
-    begin = job->panel_end[job->panels] = begin + grains;
+    job->panel[job->panels] = (dti_panel){.begin = begin, .end = begin + grains};
+    begin += grains;
   }
 }
 
-/* The bytes that come to the buffer of a rank, on average. */
-static double arriving_bytes(const dti_matmul_job *job, const dti_operand *operand) {
+double dti_matmul_arriving_bytes(const dti_matmul_job *job, const dti_operand *operand) {
   if (!dti_operand_arrives(operand)) return 0;
   return dti_matmul_carry_bytes(&operand->source->layout, &operand->carried, operand->dealt,
                                 dtensor_dtype_size(job->dtype));
@@ -81,7 +83,8 @@ static int64_t parts_of_k(const dti_matmul_job *job) {
 }
 
 static void cut_panels(dti_matmul_job *job) {
-  const double bytes = arriving_bytes(job, &job->a) + arriving_bytes(job, &job->b);
+  const double bytes =
+      dti_matmul_arriving_bytes(job, &job->a) + dti_matmul_arriving_bytes(job, &job->b);
   const int64_t n = parts_of_k(job);
   const int is_led =
       job->a.is_panelled != job->b.is_panelled && n > 1 && !job->c_moves && forced_panels == 0;
@@ -104,7 +107,9 @@ dtensor_status dti_matmul_cut_k(dti_matmul_job *job) {
   if (job->steps == 1 && job->b.is_panelled) axes[n++] = dti_axis_of(&job->b.source->layout, 0);
   DTI_TRY(dti_segments_make(n, axes, &job->k));
   cut_evenly(job, 1);
-  if (job->steps == 1 && (job->a.is_panelled || job->b.is_panelled)) cut_panels(job);
+  if (job->steps > 1 || (!job->a.is_panelled && !job->b.is_panelled)) return DTENSOR_OK;
+  DTI_TRY(dti_matmul_cut_in_turn(job));
+  if (!job->peer) cut_panels(job);
   return DTENSOR_OK;
 }
 
@@ -132,8 +137,32 @@ dtensor_status dti_matmul_cut_product(dti_matmul_job *job, const dti_layout *to)
 int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
                               dti_run runs[]) {
   if (job->steps > 1) return dti_segments_slice(&job->k, step, step + 1, job->steps, runs);
-  return dti_segments_slice(&job->k, first > 0 ? job->panel_end[first - 1] : 0,
-                            job->panel_end[end - 1], job->grains, runs);
+  const dti_panel *panel = &job->panel[first];
+  if (!job->peer)
+    return dti_segments_slice(&job->k, panel->begin, job->panel[end - 1].end, job->grains, runs);
+  int64_t n = 0;
+  for (int64_t s = 0; s < job->k.n; s++) {
+    if (job->peer[s] < panel->first_peer || job->peer[s] >= panel->end_peer) continue;
+    const dti_segments one = {1, &job->k.run[s]};
+    n += dti_segments_slice(&one, panel->begin, panel->end, job->grains, runs + n);
+  }
+  return n;
+}
+
+dti_box dti_matmul_panel_box(const dti_matmul_job *job, const dti_operand *operand, int64_t step,
+                             int64_t panel, dti_run runs[]) {
+  if (!job->peer) {
+    const int64_t n = dti_matmul_panel_runs(job, step, panel, panel + 1, runs);
+    return dti_matmul_box(&operand->carried, operand->k_dim, n, runs);
+  }
+  /* Others get other segments, so it has those of all. */
+  const dti_panel *in_turn = &job->panel[panel];
+  const int64_t n = dti_segments_slice(&job->k, in_turn->begin, in_turn->end, job->grains, runs);
+  dti_box box = dti_matmul_box(&operand->carried, operand->k_dim, n, runs);
+  box.line = job->line;
+  box.first_peer = in_turn->first_peer;
+  box.end_peer = in_turn->end_peer;
+  return box;
 }
 
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run) {

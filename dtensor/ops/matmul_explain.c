@@ -34,8 +34,7 @@ static dtensor_status add_operand(const dti_matmul_job *job, const dti_operand *
   const int is_whole = job->steps == 1 && (job->panels == 1 || !operand->is_panelled);
   for (int64_t step = 0; step < job->steps; step++)
     for (int64_t panel = 0; panel < (is_whole ? 1 : job->panels); panel++) {
-      const int64_t n = dti_matmul_panel_runs(job, step, panel, panel + 1, job->runs);
-      const dti_box box = dti_matmul_box(to, operand->k_dim, n, job->runs);
+      const dti_box box = dti_matmul_panel_box(job, operand, step, panel, job->runs);
       DTI_TRY(add_transfer(job, from, to, is_whole ? NULL : &box, bytes));
     }
   return DTENSOR_OK;

@@ -21,9 +21,9 @@ static int is_one_exchange(const dtensor_mesh *mesh, const dti_layout *from, con
   return route.steps == 1 && route.step[0].kind == DTI_STEP_EXCHANGE;
 }
 
-/* Ranks that compute the same must do it in the same order. Those that read each other's memory
- * have the same to begin with, unless one has to bring it to itself. */
-static int is_computed_twice(const dti_matmul_job *job) {
+/* Those that read each other's memory have the same to begin with, unless one has to bring it to
+ * itself. */
+int dti_matmul_is_computed_twice(const dti_matmul_job *job) {
   const int moves_own = job->a.mode == DTI_OPERAND_MOVED || job->b.mode == DTI_OPERAND_MOVED;
   for (int m = 0; m < job->mesh->ndim; m++)
     if (job->mesh->shape[m] > 1 && job->plan->split[m] == DTI_MATMUL_WHOLE &&
@@ -34,7 +34,7 @@ static int is_computed_twice(const dti_matmul_job *job) {
 
 /* The segments that this rank can multiply before anything has moved. */
 static void find_own(dti_matmul_job *job) {
-  if (job->steps > 1 || job->panels == 1 || is_computed_twice(job)) return;
+  if (job->steps > 1 || job->panels == 1 || dti_matmul_is_computed_twice(job)) return;
   const dti_axis axis = dti_axis_of(&job->plan->a, 1);
   for (int64_t s = 0; s < job->k.n; s++) {
     const dti_run *run = &job->k.run[s];
@@ -258,6 +258,7 @@ dtensor_status dti_matmul_job_close(dti_matmul_job *job, dtensor_status status) 
   dti_segments_free(&job->c_cuts);
   free(job->runs);
   free(job->is_own);
+  free(job->peer);
   dti_free(job->c_buffer);
   dti_free(job->between.data);
   dtensor_destroy(&job->sum);

@@ -4,6 +4,7 @@
  *   matmul.c           the public functions
  *   matmul_job.c       operands and buffers: all that can fail on one rank alone
  *   matmul_cuts.c      panels and slices: where k and the product are cut
+ *   matmul_turns.c     panels that come from one rank after another
  *   matmul_by_node.c   a mesh dimension over nodes of several ranks as two
  *   matmul_slices.c    the slices that a product leaves in, and what of it stays
  *   matmul_operand.c   how an operand comes to the multiplication
@@ -149,6 +150,12 @@ typedef struct dti_matmul_part {
 
 enum { DTI_MATMUL_PANELS = 16, DTI_MATMUL_SLICES = 16 };
 
+/* What comes together: of every segment of k, the grains from begin to end-1. */
+typedef struct dti_panel {
+  int64_t begin, end;
+  int64_t first_peer, end_peer; /* in turn: of those segments alone */
+} dti_panel;
+
 typedef struct dti_pipeline dti_pipeline; /* matmul_pipeline.h */
 
 typedef struct dti_matmul_job {
@@ -163,7 +170,12 @@ typedef struct dti_matmul_job {
   dti_segments k; /* of the panels */
   /* One after the other for want of memory, or panels that travel together. */
   int64_t steps, panels;
-  int64_t grains, panel_end[DTI_MATMUL_PANELS]; /* a panel ends after so many grains of a segment */
+  int64_t grains; /* of a segment, for panels */
+  dti_panel panel[DTI_MATMUL_PANELS];
+  /* In turn: how many coordinates further along the mesh dimension `line` each segment is; NULL:
+   * panels come from all ranks. */
+  int64_t *peer;
+  int line;
   char *is_own; /* of every segment of k: this rank, or its node, has it already */
   int has_own;
 
@@ -173,7 +185,8 @@ typedef struct dti_matmul_job {
   int c_moves, c_dim; /* c_dim: the dimension that is cut into slices */
   dti_segments c_cuts;
   int64_t slices;
-  int64_t slice_grains, slice_end[DTI_MATMUL_SLICES]; /* as panel_end, of c_cuts */
+  /* A slice ends after so many grains of a segment of c_cuts. */
+  int64_t slice_grains, slice_end[DTI_MATMUL_SLICES];
   dti_run kept[2]; /* local rows and columns that no other rank gets; empty: unknown */
   struct { /* a reduction that several ranks want is scattered first; data NULL: it is not */
     dti_layout layout;
@@ -255,10 +268,20 @@ dtensor_status dti_matmul_part_ways(dti_matmul_job *job, dtensor_status status);
 void dti_matmul_look_by_node(dti_matmul_job *job);
 dtensor_status dti_matmul_go_by_node(dti_matmul_job *job);
 
+/* 1 if ranks compute the same, and so must do it in the same order. */
+int dti_matmul_is_computed_twice(const dti_matmul_job *job);
+
 /* Cut k into panels, once all of the job but its buffers is known; and the product, on its way to
  * `to`, into slices. Errors: DTENSOR_ENOMEM */
 dtensor_status dti_matmul_cut_k(dti_matmul_job *job);
 dtensor_status dti_matmul_cut_product(dti_matmul_job *job, const dti_layout *to);
+
+/* Cut k into panels that come in turn, and set job->peer, if that can be and is worth it: the same
+ * on all ranks. Once the segments are known. Errors: DTENSOR_ENOMEM */
+dtensor_status dti_matmul_cut_in_turn(dti_matmul_job *job);
+
+/* The bytes that come to the buffer of a rank, on average. */
+double dti_matmul_arriving_bytes(const dti_matmul_job *job, const dti_operand *operand);
 
 /* How many ranks share out what each of them computes, if what stays with each is one block: then
  * job->kept is set, and what leaves is to be computed first. Else 0. The same on all ranks. */
@@ -275,10 +298,17 @@ int dti_matmul_split_part(const dti_matmul_job *job, const dti_matmul_part *part
 /* What a coordinate has of a run of global indices, in local ones. */
 dti_run dti_matmul_local_run(const dti_axis *axis, const int64_t coord[], dti_run run);
 
-/* The runs of k of panels first to end-1 of a step, which has more than one if it is the only one;
- * and the box of an array that has them. */
+/* The runs of k of panels first to end-1 of a step, which has more than one if it is the only one.
+ * In turn: this rank's, of one panel. */
 int64_t dti_matmul_panel_runs(const dti_matmul_job *job, int64_t step, int64_t first, int64_t end,
                               dti_run runs[]);
+
+/* What moves with a panel of an operand that comes in panels or steps: runs has room for all
+ * segments, and is borrowed. */
+dti_box dti_matmul_panel_box(const dti_matmul_job *job, const dti_operand *operand, int64_t step,
+                             int64_t panel, dti_run runs[]);
+
+/* The box of an array that has some runs of a dimension. */
 dti_box dti_matmul_box(const dti_layout *layout, int dim, int64_t n, const dti_run runs[]);
 
 /* Run it. Collective over the mesh if the job communicates. */
@@ -312,7 +342,11 @@ void dti_matmul_force_panels(int64_t panels);
 /* The same, while ranks of a node read each other's memory. */
 void dti_matmul_force_cuts(int64_t panels);
 
-/* 0 while the first of these two forbids it. */
+/* The first of these, and panels come in turn where they can, so many from each rank. */
+void dti_matmul_force_turns(int64_t panels);
+
+/* 1 while one of these asks for cuts; 0 while the first forbids reading in place. */
+int dti_matmul_has_forced_cuts(void);
 int dti_matmul_reads_in_place(void);
 
 #endif

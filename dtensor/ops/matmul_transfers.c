@@ -87,10 +87,9 @@ static dtensor_status copy_here(const dti_transfer_end *from, const dti_transfer
   return status;
 }
 
-/* What runs of k bring of an operand; runs NULL: all of it. together: with other pieces; NULL: by
- * itself. */
-static void begin_operand(dti_pipeline *p, const dti_operand *operand, int64_t n,
-                          const dti_run runs[], bundle *together, dti_flight *f) {
+/* What is in a box of an operand; NULL: all of it. together: with other pieces; NULL: by itself. */
+static void begin_operand(dti_pipeline *p, const dti_operand *operand, const dti_box *box,
+                          bundle *together, dti_flight *f) {
   const dtensor *x = operand->source;
   const dti_transfer_end from = {x->mesh, &x->layout, x->data, x->stride};
   dti_transfer_end to = {x->mesh, &operand->carried, operand->buffer, operand->buffer_stride};
@@ -98,16 +97,15 @@ static void begin_operand(dti_pipeline *p, const dti_operand *operand, int64_t n
   to.data = (char *)operand->buffer - operand->buffer_begin *
                                           operand->buffer_stride[operand->k_dim] *
                                           (int64_t)dtensor_dtype_size(x->dtype);
-  const dti_box box =
-      runs ? dti_matmul_box(to.layout, operand->k_dim, n, runs) : dti_box_whole(to.layout);
+  const dti_box whole = dti_box_whole(to.layout);
   dti_transfer_item item = item_of(p, &from, &to);
   if (dti_layout_is_local(from.layout, to.layout)) {
     if (p->status == DTENSOR_OK)
-      dti_pipeline_note(p, copy_here(&from, &to, &box, dtensor_dtype_size(x->dtype)));
+      dti_pipeline_note(p, copy_here(&from, &to, box ? box : &whole, dtensor_dtype_size(x->dtype)));
   } else if (together) {
-    add_piece(together, &item, &box, f);
+    add_piece(together, &item, box, f);
   } else {
-    if (runs) item.box = &box;
+    item.box = box;
     begin(p, &item, f);
   }
 }
@@ -119,15 +117,15 @@ void dti_pipeline_begin_panels(dti_pipeline *p, int64_t step) {
   bundle together = {.n = 0};
   for (int64_t panel = 0; panel < job->panels; panel++) {
     dti_run *runs = job->runs + panel * job->k.n;
-    const int64_t n = dti_matmul_panel_runs(job, step, panel, panel + 1, runs);
     dti_flight *flights[] = {&p->a[panel], &p->b[panel]};
     for (int i = 0; i < 2; i++) {
       const dti_operand *operand = operands[i];
       if (!dti_operand_arrives(operand)) continue;
+      const dti_box box = dti_matmul_panel_box(job, operand, step, panel, runs);
       if (operand->is_panelled && job->panels > 1)
-        begin_operand(p, operand, n, runs, &together, flights[i]);
+        begin_operand(p, operand, &box, &together, flights[i]);
       else if (panel == 0)
-        begin_operand(p, operand, n, job->steps > 1 ? runs : NULL, NULL, flights[i]);
+        begin_operand(p, operand, job->steps > 1 ? &box : NULL, NULL, flights[i]);
     }
   }
   begin_pieces(p, &together);

@@ -80,13 +80,18 @@ static int how_many_at_most(int n, dti_transfer *const transfers[]) {
 }
 
 /* Messages to several peers do not keep the order of the transfers: those to one arrive long before
- * those to another, and each transfer waits for the last of its own. So few have a turn at first.
+ * those to another, and a transfer waits for the last of its own. So few have a turn at first.
  * What is late comes one by one anyway. */
 static int how_many_at_first(int n, const dti_transfer_item items[],
                              dti_transfer *const transfers[]) {
-  for (int i = 0; i < n; i++)
-    if (!items[i].is_late && dti_transfer_leg(transfers[i])->streams.sends > 1)
-      return LEAST_AT_ONCE;
+  int peer = -1;
+  for (int i = 0; i < n; i++) {
+    const dti_streams *streams = &dti_transfer_leg(transfers[i])->streams;
+    for (int64_t s = 0; s < streams->sends && !items[i].is_late; s++) {
+      if (peer >= 0 && streams->send[s].peer != peer) return LEAST_AT_ONCE;
+      peer = streams->send[s].peer;
+    }
+  }
   return n;
 }
 

@@ -14,6 +14,11 @@ typedef struct dti_box {
   int cut_dim;
   int64_t cuts;
   const dti_run *runs; /* sorted, disjoint */
+  /* Of one exchange on one mesh: only what coordinate (c + d) % size of mesh dimension `line`,
+   * which splits the source, has and coordinate c gets, for the distances d from first_peer to
+   * end_peer-1. end_peer 0: everything. */
+  int line;
+  int64_t first_peer, end_peer;
 } dti_box;
 
 /* The runs of the box along a dimension: those that it borrows, or *all, written for it. */

@@ -127,7 +127,25 @@ static int64_t combinations(int n, const int64_t base[]) {
   return product;
 }
 
-static dtensor_status add_parcels(planner *plan, const int64_t near[], tables *t) {
+/* Whether what coordinate `source` of the box's line has and `target` gets is of the box. */
+static int is_of_box(const planner *plan, int64_t source, int64_t target) {
+  const dti_box *box = &plan->box;
+  if (box->end_peer == 0) return 1;
+  const int64_t size = plan->ends->from->mesh[box->line];
+  const int64_t distance = (source - target + size) % size;
+  return distance >= box->first_peer && distance < box->end_peer;
+}
+
+/* The coordinate of mesh dimension m that owns one share per dimension; -1: m splits none of them.
+ */
+static int64_t owner_of(int ndim, const dti_pieces pieces[], const int64_t pick[], int m) {
+  int64_t owner = -1;
+  for (int d = 0; d < ndim && owner < 0; d++) owner = pieces[d].share[pick[d]].coord[m];
+  return owner;
+}
+
+static dtensor_status add_parcels(planner *plan, const int64_t me[], const int64_t near[],
+                                  tables *t) {
   const dti_layout *from = plan->ends->from;
   dti_exchange *x = plan->exchange;
   const int ndim = from->ndim, mesh_ndim = from->mesh_ndim;
@@ -147,6 +165,8 @@ static dtensor_status add_parcels(planner *plan, const int64_t near[], tables *t
 
   int64_t pick[DTENSOR_MAX_NDIM] = {0}, *source = t->sources;
   do {
+    const int line = plan->box.line;
+    if (!is_of_box(plan, owner_of(ndim, t->received, pick, line), me[line])) continue;
     dti_parcel *parcel = &x->parcel[x->parcels++];
     *parcel = (dti_parcel){.region = region_of(ndim, t->received, pick, 0),
                            .theirs = region_of(ndim, t->received, pick, 1),
@@ -158,10 +178,7 @@ static dtensor_status add_parcels(planner *plan, const int64_t near[], tables *t
         coord[m] = plan->from[m] == FROM_NEAR   ? near[m]
                    : plan->from[m] == FROM_ONLY ? from->p[m].param
                                                 : contributor[m];
-        for (int d = 0; plan->from[m] == FROM_OWNER && d < ndim; d++) {
-          const int64_t owner = t->received[d].share[pick[d]].coord[m];
-          if (owner >= 0) coord[m] = owner;
-        }
+        if (plan->from[m] == FROM_OWNER) coord[m] = owner_of(ndim, t->received, pick, m);
       }
       *source = dti_mesh_linear(mesh_ndim, from->mesh, coord);
       if (*source == plan->ends->from_place) {
@@ -201,7 +218,7 @@ static dtensor_status plan_receives(planner *plan, tables *t) {
     window.count = dti_box_runs(&plan->box, d, &all, &window.runs);
     DTI_TRY(dti_pieces_cut(&mine, me, &other, &window, fixed, &t->received[d]));
   }
-  return add_parcels(plan, near, t);
+  return add_parcels(plan, me, near, t);
 }
 
 static dtensor_status add_send(planner *plan, int64_t peer, const dti_region *region,
@@ -250,13 +267,11 @@ static dtensor_status add_sends(planner *plan, const int64_t me[], const tables 
       for (int m = 0; m < mesh_ndim; m++) {
         const int everywhere = plan->to[m] == TO_ALL && copies[m] == to->mesh[m];
         coord[m] = everywhere ? copy[m] : plan->to[m] == TO_ZERO ? 0 : ends->same_mesh ? me[m] : 0;
-        for (int d = 0; plan->to[m] == TO_OWNER && d < ndim; d++) {
-          const int64_t owner = t->sent[d].share[pick[d]].coord[m];
-          if (owner >= 0) coord[m] = owner;
-        }
+        if (plan->to[m] == TO_OWNER) coord[m] = owner_of(ndim, t->sent, pick, m);
       }
       const int64_t peer = dti_mesh_linear(mesh_ndim, to->mesh, coord);
-      if (!is_own_process(plan, peer) && takes_from(plan, peer, me))
+      if (!is_own_process(plan, peer) &&
+          is_of_box(plan, me[plan->box.line], coord[plan->box.line]) && takes_from(plan, peer, me))
         DTI_TRY(add_send(plan, peer, &region, &theirs));
     } while (next_combination(mesh_ndim, copies, copy));
   } while (next_combination(ndim, shares, pick));

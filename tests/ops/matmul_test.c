@@ -72,7 +72,8 @@ typedef struct product_case {
   double complex alpha, beta;
   enum { BY_RULES, INTO_PLACEMENTS, INTO_OUT } target;
   int64_t panels;
-  int reads, is_capped; /* reads: at neighbours', also in panels */
+  enum { IN_MESSAGES, IN_TURN, AT_NEIGHBOURS } way; /* of panels */
+  int is_capped;
 } product_case;
 
 /* Explicit sizes borrow their array. */
@@ -136,7 +137,7 @@ static product_case random_case(const int64_t mesh_shape[2]) {
   static const int64_t panels[] = {0, 1, 3, 16};
   c.panels = panels[random_below(4)];
   c.is_capped = random_below(4) == 0;
-  c.reads = (int)random_below(2);
+  c.way = (unsigned)random_below(3);
   return c;
 }
 
@@ -183,10 +184,10 @@ static const char *describe(const product_case *c) {
   (void)dtensor_placements_format(c->c, 2, p, sizeof p);
   snprintf(text, sizeof text,
            "m=%d n=%d k=%d %s a %s form %d, b %s form %d, c %s target %d, alpha %g%+gi beta "
-           "%g%+gi panels %d reads %d capped %d",
+           "%g%+gi panels %d way %d capped %d",
            (int)c->m, (int)c->n, (int)c->k, dtensor_dtype_name(c->dtype), a, c->a_form, b,
            c->b_form, p, c->target, creal(c->alpha), cimag(c->alpha), creal(c->beta),
-           cimag(c->beta), (int)c->panels, c->reads, c->is_capped);
+           cimag(c->beta), (int)c->panels, c->way, c->is_capped);
   return text;
 }
 
@@ -230,10 +231,9 @@ static bool run_case(dtensor_mesh *mesh, const product_case *c) {
   const bool out_turned = random_below(3) == 0;
   dtensor *results[2] = {NULL, NULL};
   bool good = a && b;
-  if (c->reads)
-    dti_matmul_force_cuts(c->panels);
-  else
-    dti_matmul_force_panels(c->panels);
+  if (c->way == IN_MESSAGES) dti_matmul_force_panels(c->panels);
+  if (c->way == IN_TURN) dti_matmul_force_turns(c->panels);
+  if (c->way == AT_NEIGHBOURS) dti_matmul_force_cuts(c->panels);
   for (int turn = 0; turn < 2 && good; turn++) {
     dtensor *out = c->target == INTO_OUT ? make(mesh, c, c->m, c->n, c->c, 3, out_turned) : NULL;
     dtensor_matmul_opts opts = {.a_form = c->a_form, .b_form = c->b_form, .out = out};
@@ -261,7 +261,7 @@ static bool run_case(dtensor_mesh *mesh, const product_case *c) {
     if (good && c->target != BY_RULES) good = EXPECT_TRUE(lies_as(results[turn], c->c));
     dtensor_destroy(&out);
   }
-  dti_matmul_force_panels(0);
+  dti_matmul_force_turns(0);
   good = good && is_right(c, results[0]) &&
          EXPECT_MEMEQ(dtensor_local_data(results[0]), dtensor_local_data(results[1]),
                       (size_t)dtensor_local_size(results[0], -1) * dtensor_dtype_size(c->dtype));
