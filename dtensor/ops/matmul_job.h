@@ -280,6 +280,10 @@ dtensor_status dti_matmul_cut_product(dti_matmul_job *job, const dti_layout *to)
  * on all ranks. Once the segments are known. Errors: DTENSOR_ENOMEM */
 dtensor_status dti_matmul_cut_in_turn(dti_matmul_job *job);
 
+/* The panels that come in turn to each of so many ranks, three or more: at most `most` from each of
+ * the others. */
+void dti_matmul_cut_turns(dti_matmul_job *job, int64_t ranks, int64_t most);
+
 /* The bytes that come to the buffer of a rank, on average. */
 double dti_matmul_arriving_bytes(const dti_matmul_job *job, const dti_operand *operand);
 

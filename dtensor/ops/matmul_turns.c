@@ -91,10 +91,10 @@ static void cut_last_peer(dti_matmul_job *job, int64_t ranks, int64_t most) {
   }
 }
 
-/* most: parts of what comes from one rank. While the multiplication has begun with what is here and
- * takes as long as the communication, it has this much in stock when it comes to rank number `peer`
- * of p: 1 - peer / p of what one rank has. So no panel is longer. */
-static void cut(dti_matmul_job *job, int64_t ranks, int64_t most) {
+/* While the multiplication has begun with what is here and takes as long as the communication, it
+ * has this much in stock when it comes to rank number `peer` of p: 1 - peer / p of what one rank
+ * has. So no panel is longer. */
+void dti_matmul_cut_turns(dti_matmul_job *job, int64_t ranks, int64_t most) {
   const int64_t others = ranks - 2, room = DTI_MATMUL_PANELS - LAST_PANELS;
   job->panels = 0;
   job->grains = 4 * most;
@@ -146,6 +146,6 @@ dtensor_status dti_matmul_cut_in_turn(dti_matmul_job *job) {
   for (int64_t s = 0; s < job->k.n; s++) owner[s] = (owner[s] - me + ranks) % ranks;
   job->peer = owner;
   job->line = line;
-  cut(job, ranks, most);
+  dti_matmul_cut_turns(job, ranks, most);
   return DTENSOR_OK;
 }
