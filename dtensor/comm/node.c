@@ -158,8 +158,15 @@ int dti_node_can_post(const dti_node *node, uint64_t meeting) {
   return 1;
 }
 
+/* Small sources are copied where that takes less time than to wait for others to read them: about
+ * as long as a cache line needs to go to another core and back, but where ranks outnumber the
+ * processors, until the others have had their turn there. */
+enum { COPY_QUICK = 1 << 10, COPY_MOST = DTI_COPY_BYTES };
+
+int dti_node_shares_cpus(const dti_node *node) { return node->shares_cpus; }
+
 void *dti_node_room_for_copy(dti_node *node, uint64_t meeting, size_t bytes) {
-  if (bytes > node->copy_most) return NULL;
+  if (bytes > (node->shares_cpus ? COPY_MOST : COPY_QUICK)) return NULL;
   const int which = node->next_copy;
   for (int i = 0; i < node->size; i++)
     if (!left_long_ago(node, node->copied[which], i)) return NULL;

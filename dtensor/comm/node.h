@@ -35,6 +35,9 @@ int dti_node_rank(const dti_node *node); /* this rank's number among the members
 int dti_node_member(const dti_node *node, int rank);
 int dti_node_comm_rank(const dti_node *node, int member);
 
+/* 1 if this rank shares processors with others, so that whoever waits keeps them from running. */
+int dti_node_shares_cpus(const dti_node *node);
+
 /* An address that every member can use, of memory of this rank or of another member; -1 if not all
  * of it is shared, as a user's own array is not. It means the same until the memory is freed. */
 int64_t dti_node_export(const dti_node *node, const void *data, size_t bytes);

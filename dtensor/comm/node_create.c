@@ -62,12 +62,8 @@ static int all_share(const dti_comm *comm, const dti_card *cards, const dti_reas
   return 1;
 }
 
-/* Small sources are copied where that takes less time than to wait for others to read them: about
- * as long as a cache line needs to go to another core and back, but where ranks outnumber the
- * processors, until the others have had their turn there. */
-enum { COPY_QUICK = 1 << 10, COPY_MOST = DTI_COPY_BYTES };
-
-static size_t copy_most(const dti_node *node, const dti_card *cards) {
+/* 1 if there are more ranks than processors among those that may run where this one may. */
+static int shares_cpus(const dti_node *node, const dti_card *cards) {
   const dti_cpus *mine = &cards[node->comm->rank].cpus;
   dti_cpus all = {{0}};
   int ranks = 0;
@@ -77,7 +73,7 @@ static size_t copy_most(const dti_node *node, const dti_card *cards) {
     dti_cpus_add(&all, its);
     ranks++;
   }
-  return ranks > dti_cpus_count(&all) ? COPY_MOST : COPY_QUICK;
+  return ranks > dti_cpus_count(&all);
 }
 
 static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason) {
@@ -94,7 +90,7 @@ static void reach_all(dti_node *node, const dti_card *cards, dti_reason *reason)
   node->next = last + 1;
   node->left_all = last;
   for (int i = 0; i < DTI_COPIES; i++) node->copied[i] = last;
-  node->copy_most = copy_most(node, cards);
+  node->shares_cpus = shares_cpus(node, cards);
 }
 
 /* Everybody has left all meetings: no one reads the board. */

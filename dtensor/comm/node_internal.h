@@ -37,7 +37,7 @@ struct dti_node {
   dti_board *board;
   uint64_t copied[DTI_COPIES]; /* the last meeting that each copy on the board was made for */
   int next_copy;
-  size_t copy_most; /* bytes */
+  int shares_cpus;
   dti_member member[];
 };
 

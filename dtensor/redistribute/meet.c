@@ -7,12 +7,14 @@
 /* Rounds of waiting between two looks at whether those that are waited for live. */
 enum { ROUNDS_PER_CHECK = 1024 };
 
-/* To look takes some nanoseconds, a round of waiting is meant to take fifty (dti_comm_relax()). */
+/* To look takes some nanoseconds, and after so many rounds a rank lets others run
+ * (dti_comm_relax()), which takes longer than most waits where each has a processor of its own. */
 enum { LOOKS_PER_ROUND = 8 };
 
 static int is_so_soon(const dti_node *node, uint64_t meeting,
                       int (*is_so)(const dti_node *, uint64_t)) {
-  for (int look = 0; look < LOOKS_PER_ROUND; look++)
+  const int looks = dti_node_shares_cpus(node) ? 1 : LOOKS_PER_ROUND;
+  for (int look = 0; look < looks; look++)
     if (is_so(node, meeting)) return 1;
   return 0;
 }
