@@ -140,6 +140,12 @@ dtensor_status dti_agree_verdict(dtensor_status mine, int64_t reduced);
  * then yields, then sleeps for microseconds. */
 void dti_comm_relax(int64_t round);
 
+/* In a wait, the rounds between two looks at whether those that are waited for live. */
+enum { DTI_ROUNDS_PER_CHECK = 1024 };
+static inline int dti_comm_is_check_due(int64_t round) {
+  return round % DTI_ROUNDS_PER_CHECK == DTI_ROUNDS_PER_CHECK - 1;
+}
+
 /* For tests: of the calls that start or test operations of batches on this thread, the next `after`
  * go well and the `times` behind them fail with DTENSOR_EMPI. Returns how many failures of the last
  * such call have not come. */

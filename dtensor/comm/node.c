@@ -122,6 +122,7 @@ int dti_node_has_posted(const dti_node *node, uint64_t meeting, int member) {
 }
 
 int dti_node_has_left(const dti_node *node, uint64_t meeting, int member) {
+  if (node->seen[member] >= meeting) return 1; /* without a look at its board */
   return atomic_load_explicit(&place_of(node, member, meeting)->left, memory_order_acquire) >=
          meeting;
 }

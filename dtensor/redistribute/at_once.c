@@ -44,8 +44,9 @@ dtensor_status dti_at_once(const dti_transfer_item *item, dti_storage *source) {
   dti_leg leg = {0};
   dti_leg_part part = {0};
   dti_steps_lay_only(&request, item->plan, &leg, &part);
-  leg.sources_stay = dti_storage_can_lend(source, request.node);
   dtensor_status status = meet(&leg, dti_exchange_leg_prepare(&leg), &request);
+  leg.sources_stay =
+      dti_storage_can_lend(source); /* the posts may have told that it has come back */
   if (status == DTENSOR_OK) status = move(&leg);
   if (leg.sources_stay && leg.left && dti_near_lends_source(&leg))
     dti_storage_lend(source, request.comm, request.node, leg.meeting);

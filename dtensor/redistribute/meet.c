@@ -4,9 +4,6 @@
 
 #include "dtensor/redistribute/transfer.h"
 
-/* Rounds of waiting between two looks at whether those that are waited for live. */
-enum { ROUNDS_PER_CHECK = 1024 };
-
 /* To look takes some nanoseconds, and after so many rounds a rank lets others run
  * (dti_comm_relax()), which takes longer than most waits where each has a processor of its own. */
 enum { LOOKS_PER_ROUND = 8 };
@@ -23,7 +20,7 @@ dtensor_status dti_meet_wait(const dti_node *node, uint64_t meeting,
                              int (*is_so)(const dti_node *, uint64_t)) {
   for (int64_t round = 0; !is_so_soon(node, meeting, is_so); round++) {
     dti_transfers_advance(round);
-    if (round % ROUNDS_PER_CHECK != ROUNDS_PER_CHECK - 1) continue;
+    if (!dti_comm_is_check_due(round)) continue;
     for (int member = 0; member < dti_node_size(node); member++) {
       const dtensor_status gone = dti_node_check(node, member);
       /* It may have come in the meantime, and ended after that. */

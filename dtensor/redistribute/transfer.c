@@ -157,9 +157,6 @@ void dti_transfers_help(void) {
   advance_one(t);
 }
 
-/* Rounds of waiting between two looks at whether those that are waited for live. */
-enum { ROUNDS_PER_CHECK = 1024 };
-
 static void check_all(void) {
   dti_transfer *next;
   for (dti_transfer *t = on_their_way; t; t = next) {
@@ -174,7 +171,7 @@ static void check_all(void) {
 void dti_transfers_advance(int64_t round) {
   if (round > 0) dti_comm_relax(round);
   advance_all();
-  if (round % ROUNDS_PER_CHECK == ROUNDS_PER_CHECK - 1) check_all();
+  if (dti_comm_is_check_due(round)) check_all();
 }
 
 /* ---- The beginning ---- */
@@ -182,8 +179,7 @@ void dti_transfers_advance(int64_t round) {
 /* Post at the first meeting, when there is room. */
 static void post_failure(dti_leg *leg, int64_t verdict) {
   for (int64_t round = 0; !dti_leg_post(leg, verdict); round++) {
-    if (round % ROUNDS_PER_CHECK == ROUNDS_PER_CHECK - 1 && dti_leg_check(leg) != DTENSOR_OK)
-      return;
+    if (dti_comm_is_check_due(round) && dti_leg_check(leg) != DTENSOR_OK) return;
     dti_transfers_advance(round);
   }
 }

@@ -13,9 +13,6 @@ dtensor_status dti_storage_create(void *data, void (*release)(void *ctx), void *
   return DTENSOR_OK;
 }
 
-/* Rounds of waiting between two looks at whether those that are waited for live. */
-enum { ROUNDS_PER_CHECK = 1024 };
-
 /* 1 if a member that is gone has not left: it reads nothing any more. */
 static int is_gone(const dti_storage *s, int member) {
   return !dti_node_has_left(s->read_on, s->read_in, member) &&
@@ -26,7 +23,7 @@ void dti_storage_await_readers(dti_storage *s) {
   if (!s || !s->readers) return;
   for (int member = 0; member < dti_node_size(s->read_on); member++)
     for (int64_t round = 0; !dti_node_has_left(s->read_on, s->read_in, member); round++) {
-      if (round % ROUNDS_PER_CHECK == ROUNDS_PER_CHECK - 1 && is_gone(s, member)) break;
+      if (dti_comm_is_check_due(round) && is_gone(s, member)) break;
       dti_comm_relax(round);
     }
 }
@@ -37,9 +34,9 @@ void dti_storage_expose(dti_storage *s) {
   s->is_exposed = 1;
 }
 
-int dti_storage_can_lend(const dti_storage *s, const dti_node *node) {
+int dti_storage_can_lend(const dti_storage *s) {
   if (!s || s->is_foreign || s->is_exposed || s->segment) return 0;
-  return !s->readers || s->read_on == node || dti_node_all_left(s->read_on, s->read_in);
+  return !s->readers || dti_node_all_left(s->read_on, s->read_in);
 }
 
 void dti_storage_lend(dti_storage *s, dti_comm *comm, dti_node *node, uint64_t meeting) {

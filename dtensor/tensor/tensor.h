@@ -80,9 +80,9 @@ void dti_storage_release(dti_storage **storage);
 
 /* Neighbours may go on reading a storage when the call in which they do has returned on this rank,
  * as long as nobody can change it but by asking the library, which then waits for them. They are
- * all in that call, and read without waiting for this rank. dti_storage_can_lend(): now, to this
- * node. */
-int dti_storage_can_lend(const dti_storage *storage, const dti_node *node);
+ * all in that call, and read without waiting for this rank. It is lent for one meeting at a time:
+ * dti_storage_can_lend() says whether that may be now. */
+int dti_storage_can_lend(const dti_storage *storage);
 void dti_storage_lend(dti_storage *storage, dti_comm *comm, dti_node *node, uint64_t meeting);
 
 /* Before its elements change: return when no neighbour reads them any more. NULL has none. */

@@ -209,6 +209,9 @@ DTEST_NODES(Source, IsLent, {1, 1}, {2, 2}, {3, 1}, {4, 4}, {6, 3}, {6, 6}) {
   dtensor_mesh_destroy(&mesh);
 }
 
+/* Long enough for the others to do harm, if they can. */
+static void look_away(void) { nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); }
+
 /* The others have come, and read only when rank 0 has returned: in time for what it does then. */
 DTEST_NODES(Source, IsLentToTheLate, {2, 2}, {3, 3}, {6, 6}) {
   const int64_t shape[] = {300, 200};
@@ -229,13 +232,46 @@ DTEST_NODES(Source, IsLentToTheLate, {2, 2}, {3, 3}, {6, 6}) {
     } else {
       EXPECT_OK(dtensor_redistribute_begin(x, &to, NULL, &request));
       world_barrier(world); /* would not return if rank 0 waited for this one */
-      nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+      look_away();
       EXPECT_OK(dtensor_request_wait(&request, &y));
     }
     if (EXPECT_NOT_NULL(y)) EXPECT_TRUE(holds_arange(y));
     dtensor_destroy(&x);
     dtensor_destroy(&y);
   }
+  dtensor_mesh_destroy(&mesh);
+}
+
+/* It is lent again while another has come to the first call and not read yet: both are waited for.
+ */
+DTEST_NODES(Source, IsLentTwice, {2, 2}, {3, 3}, {6, 6}) {
+  const int64_t shape[] = {300, 200};
+  const dtensor_placement to = dtensor_shard(1);
+  dtensor_mesh *mesh = NULL;
+  dtensor *x = NULL, *y = NULL, *again = NULL;
+  REQUIRE_OK(world_line(world, &mesh));
+  REQUIRE_OK(make_arange(mesh, 2, shape, "S0", &x));
+  dtensor_local_done(x);
+  REQUIRE_OK(dtensor_redistribute(x, &to, NULL, &y)); /* from now on it is known */
+  dtensor_destroy(&y);
+  if (world->rank == 0) {
+    EXPECT_OK(dtensor_redistribute(x, &to, NULL, &y));
+    EXPECT_OK(dtensor_redistribute(x, &to, NULL, &again));
+    spoil(x);
+  } else {
+    dtensor_request *request = NULL;
+    EXPECT_OK(dtensor_redistribute_begin(x, &to, NULL, &request));
+    look_away(); /* rank 0 is there, so the second call need not wait, and does not read the first
+                  */
+    EXPECT_OK(dtensor_redistribute(x, &to, NULL, &again));
+    look_away();
+    EXPECT_OK(dtensor_request_wait(&request, &y));
+  }
+  if (EXPECT_NOT_NULL(y)) EXPECT_TRUE(holds_arange(y));
+  if (EXPECT_NOT_NULL(again)) EXPECT_TRUE(holds_arange(again));
+  dtensor_destroy(&y);
+  dtensor_destroy(&again);
+  dtensor_destroy(&x);
   dtensor_mesh_destroy(&mesh);
 }
 
